@@ -1,0 +1,12 @@
+//! `rocks remove-appliance`.
+
+use crate::context::Context;
+use crate::error::{Failure, Kind};
+
+/// Not there yet
+#[derive(clap::Args)]
+pub(crate) struct Args {}
+
+pub(crate) fn run(context: &Context, _args: Args) -> anyhow::Result<()> {
+    Err(Failure::new(Kind::Failed, format!("remove-appliance does not exist yet ({})", context.cluster().display())).into())
+}

@@ -1,0 +1,72 @@
+//! The nouns an administrator types. No I/O; every value is checked where it is made.
+
+mod appliance;
+mod attribute;
+mod boot;
+mod distribution;
+mod host;
+mod network;
+mod package;
+mod roll;
+
+pub use appliance::Appliance;
+pub use attribute::{Attribute, AttributeName, Scope};
+pub use boot::{BootAction, InstallState};
+pub use distribution::{Arch, Distribution, DistributionName, Release};
+pub use host::{Host, HostName, Interface, MacAddress};
+pub use network::{Network, NetworkName};
+pub use package::{InstallSet, Package};
+pub use roll::Roll;
+
+/// A value that cannot be one of the cluster's nouns: says which noun, which text and why.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{noun} '{text}' {why}")]
+pub struct InvalidNoun {
+    /// What the text was meant to be ("host name", "MAC address").
+    pub noun: &'static str,
+    /// The text as given.
+    pub text: String,
+    /// Why it cannot be one, as the end of a sentence ("has a space").
+    pub why: &'static str,
+}
+
+impl InvalidNoun {
+    fn new(noun: &'static str, text: &str, why: &'static str) -> Self {
+        Self { noun, text: text.to_owned(), why }
+    }
+}
+
+/// Implements what every parsed string noun shares: display, parse, serde through its text.
+macro_rules! text_noun {
+    ($name:ident) => {
+        impl $name {
+            /// The text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.pad(&self.0)
+            }
+        }
+        impl std::str::FromStr for $name {
+            type Err = $crate::cluster::InvalidNoun;
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                Self::parse(text)
+            }
+        }
+        impl TryFrom<String> for $name {
+            type Error = $crate::cluster::InvalidNoun;
+            fn try_from(text: String) -> Result<Self, Self::Error> {
+                Self::parse(&text)
+            }
+        }
+        impl From<$name> for String {
+            fn from(noun: $name) -> String {
+                noun.0
+            }
+        }
+    };
+}
+pub(crate) use text_noun;

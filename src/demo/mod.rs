@@ -1,0 +1,1 @@
+//! Makes a throw-away cluster and its packages, starts the real processes and measures them.

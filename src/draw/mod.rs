@@ -1,0 +1,1 @@
+//! SVG: traffic over time, the configuration graph.

@@ -1,0 +1,1 @@
+//! Stage 1: graph files, node files and attributes become a profile.

@@ -1,0 +1,1 @@
+//! Stage 2: a profile becomes a Kickstart file through Jinja templates; validation. Runs on the node.

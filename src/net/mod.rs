@@ -1,0 +1,1 @@
+//! The edges: the only room with sockets, tasks and a clock.

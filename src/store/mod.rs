@@ -1,0 +1,1 @@
+//! The cluster database; the only room that knows redb.

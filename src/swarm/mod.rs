@@ -1,0 +1,1 @@
+//! The downloader and the seed: a sans-io state machine.
