@@ -146,8 +146,11 @@ fn plan(spec: &DistributionSpec) -> (Vec<Plan>, Vec<Group>) {
     let payload = spec.bytes.saturating_sub(overhead) as f64;
 
     let mut plans = Vec::with_capacity(spec.packages + spec.also.len());
-    let mut groups: Vec<Group> =
-        ["core", "base"].into_iter().chain(APPLIANCES).map(|id| Group { id: id.into(), packages: Vec::new() }).collect();
+    let mut groups: Vec<Group> = ["core", "base"]
+        .into_iter()
+        .chain(APPLIANCES)
+        .map(|id| Group { id: id.into(), packages: Vec::new() })
+        .collect();
     // Own packages must be small beside the whole, whatever the dice say.
     let own_limit = payload * 0.04 / (spec.packages as f64 / OWN_PACKAGE_EVERY as f64).max(1.0);
     let mut shared: Vec<usize> = Vec::new();
@@ -223,7 +226,8 @@ fn build(plan: &Plan) -> Result<rpm::Package, rpm::Error> {
         .source_date(BUILD_TIME_SECS)
         .compression(rpm::CompressionWithLevel::Gzip(1))
         .reserved_space(None);
-    let mut builder = rpm::PackageBuilder::new(&plan.name, "1.0", "MIT", &plan.arch, "A package to install and measure");
+    let mut builder =
+        rpm::PackageBuilder::new(&plan.name, "1.0", "MIT", &plan.arch, "A package to install and measure");
     builder
         .using_config(config)
         .release("1.rocks")
@@ -237,10 +241,7 @@ fn build(plan: &Plan) -> Result<rpm::Package, rpm::Error> {
         chunk.copy_from_slice(&random.next().to_le_bytes()[..chunk.len()]);
     }
     let script = format!("#!/bin/sh\necho {}\n", plan.name);
-    builder.with_file_contents(
-        script,
-        rpm::FileOptions::new(format!("/usr/bin/{}", plan.name)).permissions(0o755),
-    )?;
+    builder.with_file_contents(script, rpm::FileOptions::new(format!("/usr/bin/{}", plan.name)).permissions(0o755))?;
     builder.with_file_contents(content, rpm::FileOptions::new(format!("/usr/share/rocks-demo/{}.bin", plan.name)))?;
     for dependency in &plan.provides {
         builder.provides(dependency.clone());

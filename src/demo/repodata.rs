@@ -80,13 +80,7 @@ pub fn write(folder: &Path, hrefs: &[String], groups: &[Group], revision_secs: u
 }
 
 /// Writes one list and gives its entry in repomd.xml.
-fn write_list(
-    target: &Path,
-    kind: &str,
-    file: &str,
-    xml: &str,
-    revision_secs: u64,
-) -> Result<String, RepodataError> {
+fn write_list(target: &Path, kind: &str, file: &str, xml: &str, revision_secs: u64) -> Result<String, RepodataError> {
     let compressed = file.ends_with(".gz");
     let bytes = if compressed {
         let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::new(6));
@@ -154,13 +148,12 @@ fn entry(header: &rpm::PackageMetadata, href: &str, bytes: &[u8], modified_secs:
     let sum = hex(&Sha256::digest(bytes));
     let (name, arch) = (escape(header.get_name()?), escape(header.get_arch()?));
     let (version, release) = (escape(header.get_version()?), escape(header.get_release()?));
-    let version = format!("<version epoch=\"{}\" ver=\"{version}\" rel=\"{release}\"/>", header.get_epoch().unwrap_or(0));
+    let version =
+        format!("<version epoch=\"{}\" ver=\"{version}\" rel=\"{release}\"/>", header.get_epoch().unwrap_or(0));
     let text = |value: Result<&str, rpm::Error>| escape(value.unwrap_or_default()).into_owned();
     let offsets = header.get_package_segment_offsets();
-    let archive_bytes = header
-        .signature
-        .get_entry_data_as_u32(rpm::IndexSignatureTag::RPMSIGTAG_PAYLOADSIZE)
-        .unwrap_or(0);
+    let archive_bytes =
+        header.signature.get_entry_data_as_u32(rpm::IndexSignatureTag::RPMSIGTAG_PAYLOADSIZE).unwrap_or(0);
     let files = header.get_file_entries()?;
 
     let mut primary = format!(
