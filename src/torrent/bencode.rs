@@ -275,8 +275,30 @@ mod tests {
     #[test]
     fn malformed_values_are_refused() {
         for text in [
-            "", "i", "i1", "ie", "i-e", "i-0e", "i01e", "i1x", "i9223372036854775808e", "1", "1:", "01:a", "2:a", "l", "li1e", "d",
-            "di1e1:ae", "d1:ae", "d1:ai1e1:ai2ee", "x", "e", "99999999999999999999999:a", "i+1e", "-1:a",
+            "",
+            "i",
+            "i1",
+            "ie",
+            "i-e",
+            "i-0e",
+            "i01e",
+            "i1x",
+            "i9223372036854775808e",
+            "1",
+            "1:",
+            "01:a",
+            "2:a",
+            "l",
+            "li1e",
+            "d",
+            "di1e1:ae",
+            "d1:ae",
+            "d1:ai1e1:ai2ee",
+            "x",
+            "e",
+            "99999999999999999999999:a",
+            "i+1e",
+            "-1:a",
         ] {
             assert!(scan(text.as_bytes(), DEPTH_MAX).is_err(), "{text}");
         }

@@ -183,7 +183,9 @@ mod tests {
     #[test]
     fn the_high_bit_of_the_first_byte_is_piece_zero() {
         let mut field = Bitfield::none(10);
-        assert!(field.insert(piece(0)) && field.insert(piece(9)) && !field.insert(piece(9)) && !field.insert(piece(10)));
+        assert!(
+            field.insert(piece(0)) && field.insert(piece(9)) && !field.insert(piece(9)) && !field.insert(piece(10))
+        );
         assert_eq!(field.to_bytes(), [0x80, 0x40]);
         assert_eq!(Bitfield::from_bytes(&[0x80, 0x40], 10), Ok(field));
         assert_eq!(Bitfield::from_bytes(&[0x80, 0x20], 10), Err(BitfieldError::SpareBits { pieces: 10 }));

@@ -4,11 +4,11 @@
 //! is read from them. What stands beside `info` (trackers, web seeds, a signature) is the [`Envelope`], which may
 //! change without changing the swarm.
 
+use super::InfoHash;
 use super::bencode::{self, BencodeError, DEPTH_MAX};
 use super::hash::{PieceHash, piece_matches, sha1};
 use super::layout::{Layout, PieceIndex};
 use super::path::{PathError, TorrentPath};
-use super::InfoHash;
 use serde::Deserialize;
 use serde_bytes::ByteBuf;
 use std::collections::BTreeMap;
@@ -382,7 +382,8 @@ mod tests {
 
     #[test]
     fn what_cannot_be_is_refused() {
-        let files = |list: &str| metainfo(&format!("d5:filesl{list}e4:name1:d12:piece lengthi16384e6:pieces20:{HASH}e"));
+        let files =
+            |list: &str| metainfo(&format!("d5:filesl{list}e4:name1:d12:piece lengthi16384e6:pieces20:{HASH}e"));
         assert!(files("d6:lengthi1e4:pathl1:aeed6:lengthi1e4:pathl1:beee").is_ok());
         for (list, error) in [
             ("d6:lengthi1e4:pathl2:..eee", "metainfo: path '..' has a '.' or '..'"),

@@ -5,9 +5,9 @@
 //! [`MetainfoBuilder`] makes our own metainfo: v1 with BEP 47 padding, every file at the start of a piece, so that a
 //! machine takes any subset of files without touching the others.
 
-mod block;
 pub mod bencode;
 mod bitfield;
+mod block;
 mod builder;
 mod hash;
 mod info_hash;
