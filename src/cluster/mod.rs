@@ -7,6 +7,7 @@ mod distribution;
 mod host;
 mod network;
 mod package;
+mod quantity;
 mod roll;
 
 pub use appliance::Appliance;
@@ -16,6 +17,7 @@ pub use distribution::{Arch, Distribution, DistributionName, Release};
 pub use host::{Host, HostName, Interface, MacAddress};
 pub use network::{Network, NetworkName};
 pub use package::{InstallSet, Package};
+pub use quantity::{ByteSize, Rate};
 pub use roll::Roll;
 
 /// A value that cannot be one of the cluster's nouns: says which noun, which text and why.
