@@ -1,1 +1,86 @@
 //! The edges: the only room with sockets, tasks and a clock.
+//!
+//! [`http`] is a small HTTP/1.1 server and client of our own (files leave through `sendfile`); [`frontend`] is
+//! `rocks serve`, [`node`] is `rocks fetch`, [`proxy`] is the door its installer downloads through, [`links`] joins
+//! a swarm's session to TCP. [`rate`] is the token bucket that a whole process shares, [`log`] where daemons say what
+//! happened.
+
+pub mod http;
+pub mod log;
+pub mod rate;
+
+use std::net::SocketAddr;
+
+/// What can go wrong at an edge.
+#[derive(Debug, thiserror::Error)]
+pub enum NetError {
+    /// An address that cannot be listened at.
+    #[error("cannot listen at {address}: {}", listen_reason(source))]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+    /// An address that cannot be connected to.
+    #[error("cannot connect to {address}: {source}")]
+    Connect {
+        /// The address as written.
+        address: String,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+    /// A URL that is none of ours.
+    #[error("URL '{url}' {why}")]
+    Url {
+        /// The text.
+        url: String,
+        /// Why not, as the end of a sentence.
+        why: &'static str,
+    },
+    /// An exchange that failed on the way.
+    #[error("GET {url}: {why}")]
+    Exchange {
+        /// What was asked for.
+        url: String,
+        /// What happened.
+        why: String,
+    },
+    /// An answer that is not the wanted one.
+    #[error("GET {url}: the frontend answered {status}: {message}")]
+    Status {
+        /// What was asked for.
+        url: String,
+        /// The HTTP status.
+        status: u16,
+        /// The first line of the answer's text.
+        message: String,
+    },
+    /// A file that cannot be used.
+    #[error("{path}: {source}")]
+    File {
+        /// The file.
+        path: String,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+    /// Anything that another room said, with its own words.
+    #[error("{0}")]
+    Said(String),
+}
+
+fn listen_reason(error: &std::io::Error) -> String {
+    match error.kind() {
+        std::io::ErrorKind::AddrInUse => "the port is in use".to_owned(),
+        std::io::ErrorKind::PermissionDenied => "permission denied (ports below 1024 need a privilege)".to_owned(),
+        std::io::ErrorKind::AddrNotAvailable => "this machine has no such address".to_owned(),
+        _ => error.to_string(),
+    }
+}
+
+impl NetError {
+    /// A file error with its place.
+    pub fn file(path: &std::path::Path, source: std::io::Error) -> Self {
+        Self::File { path: path.display().to_string(), source }
+    }
+}

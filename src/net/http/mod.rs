@@ -1,0 +1,18 @@
+//! A small HTTP/1.1 server and client (RFC 9110, 9112). Serving packages is what the frontend exists for, so files
+//! leave through `sendfile`; everything else is kept as simple as the installer's clients allow.
+//!
+//! One request at a time on a connection: a pipelined one waits in the buffer. Every limit is a named constant in
+//! [`server`] or [`client`].
+
+pub mod client;
+mod head;
+mod range;
+mod response;
+pub mod server;
+mod stream;
+
+pub use head::{Headers, Request, RequestHead, Target};
+pub use range::{ByteRange, content_range};
+pub use response::{Body, FileSlice, Response, Segment, http_date};
+pub use server::Service;
+pub use stream::Stream;
