@@ -49,7 +49,8 @@ impl Origin {
             _ => return Err(bad("does not begin with http:// or https://")),
         };
         let (authority, path) = rest.find(['/', '?']).map_or((rest, "/"), |at| rest.split_at(at));
-        let (host, port) = split_authority(authority, if is_secure { 443 } else { 80 }).ok_or(bad("has no valid host and port"))?;
+        let (host, port) =
+            split_authority(authority, if is_secure { 443 } else { 80 }).ok_or(bad("has no valid host and port"))?;
         let path = if path.starts_with('?') { format!("/{path}") } else { path.to_owned() };
         if path.bytes().any(|b| b.is_ascii_control() || b == b' ') {
             return Err(bad("has a blank or a control character"));
@@ -204,7 +205,8 @@ impl Client {
         if !self.origin.is_secure {
             return Ok(Stream::Plain(tcp));
         }
-        let tls = self.tls.as_ref().ok_or_else(|| failed(Error::other("no certificate authority is known for https")))?;
+        let tls =
+            self.tls.as_ref().ok_or_else(|| failed(Error::other("no certificate authority is known for https")))?;
         let name = rustls::pki_types::ServerName::try_from(self.origin.host.clone())
             .map_err(|_| failed(Error::other("the host's name cannot stand in a certificate")))?;
         let shaken = timeout(limit, tls.connect(name, tcp)).await;
@@ -226,7 +228,15 @@ impl Client {
                 if head.status >= 200 {
                     let body = head.body(method)?;
                     let AnswerHead { status, headers, keeps_alive } = head;
-                    return Ok(Answer { status, headers, keeps_alive, body, stream: Some(stream), buffer, client: self });
+                    return Ok(Answer {
+                        status,
+                        headers,
+                        keeps_alive,
+                        body,
+                        stream: Some(stream),
+                        buffer,
+                        client: self,
+                    });
                 }
             }
             if buffer.len() >= HEAD_BYTES_MAX {
@@ -353,7 +363,8 @@ impl Answer<'_> {
 
     /// The whole body.
     pub async fn whole(mut self) -> Result<Bytes, NetError> {
-        let too_long = || NetError::Exchange { url: self.client.origin.to_string(), why: "the answer is too long".into() };
+        let too_long =
+            || NetError::Exchange { url: self.client.origin.to_string(), why: "the answer is too long".into() };
         if self.length_bytes().is_some_and(|length| length > WHOLE_BYTES_MAX) {
             return Err(too_long());
         }
@@ -361,7 +372,10 @@ impl Answer<'_> {
         while let Some(bytes) = self.next().await? {
             whole.extend_from_slice(&bytes);
             if whole.len() as u64 > WHOLE_BYTES_MAX {
-                return Err(NetError::Exchange { url: self.client.origin.to_string(), why: "the answer is too long".into() });
+                return Err(NetError::Exchange {
+                    url: self.client.origin.to_string(),
+                    why: "the answer is too long".into(),
+                });
             }
         }
         Ok(whole.freeze())
@@ -479,7 +493,8 @@ mod tests {
 
     impl Service for Echo {
         async fn call(&self, request: Request) -> Response {
-            let file = |offset, length_bytes| super::super::FileSlice { file: Arc::clone(&self.0), offset, length_bytes };
+            let file =
+                |offset, length_bytes| super::super::FileSlice { file: Arc::clone(&self.0), offset, length_bytes };
             match request.head.target.path.as_str() {
                 "/file" => Response::file(200, "application/x-rpm", file(1, 199_999)),
                 "/chunks" | "/short" => {
@@ -522,7 +537,10 @@ mod tests {
             let posted = client.post("/body", &[], Bytes::from_static(b"{}")).await.expect("posted");
             assert_eq!(posted.whole().await.expect("echoed"), "{}");
             let head = client.send("HEAD", "/file", &[], None).await.expect("a head");
-            assert_eq!((head.headers.number("content-length"), head.whole().await.expect("empty").len()), (Some(199_999), 0));
+            assert_eq!(
+                (head.headers.number("content-length"), head.whole().await.expect("empty").len()),
+                (Some(199_999), 0)
+            );
             assert_eq!(client.kept.lock().expect("one thread").len(), 1);
         }
         let error = client.get_whole("/none", &[]).await.expect_err("not found");

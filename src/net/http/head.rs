@@ -105,7 +105,8 @@ impl Target {
 
     /// The first value of this name in the query, decoded.
     pub fn query_value(&self, name: &str) -> Option<String> {
-        let (_, value) = self.query.as_deref()?.split('&').filter_map(|pair| pair.split_once('=')).find(|p| p.0 == name)?;
+        let (_, value) =
+            self.query.as_deref()?.split('&').filter_map(|pair| pair.split_once('=')).find(|p| p.0 == name)?;
         Some(percent_encoding::percent_decode_str(value).decode_utf8().ok()?.into_owned())
     }
 }
@@ -147,7 +148,9 @@ impl RequestHead {
         let mut fields = [httparse::EMPTY_HEADER; FIELDS_MAX];
         let mut parser = httparse::Request::new(&mut fields);
         let complete = parser.parse(&raw).is_ok_and(|status| status.is_complete());
-        let (Some(method), Some(target), true) = (parser.method, parser.path, complete) else { return Err(BadHead(400)) };
+        let (Some(method), Some(target), true) = (parser.method, parser.path, complete) else {
+            return Err(BadHead(400));
+        };
         let target = Target::parse(target).ok_or(BadHead(400))?;
         let head = Self {
             method: method.to_owned(),
@@ -194,7 +197,8 @@ mod tests {
 
     #[test]
     fn a_head_is_read_with_its_fields() {
-        let bytes = b"GET /a%20b?x=1&y=%2F HTTP/1.1\r\nHost: f\r\nX-RHN-Provisioning-MAC-0: eth0 52:54:00:00:00:01\r\n\r\nrest";
+        let bytes =
+            b"GET /a%20b?x=1&y=%2F HTTP/1.1\r\nHost: f\r\nX-RHN-Provisioning-MAC-0: eth0 52:54:00:00:00:01\r\n\r\nrest";
         let (head, length) = RequestHead::decode(bytes).expect("a good head").expect("a whole head");
         assert_eq!(&bytes[length..], b"rest");
         assert_eq!(head.target.decoded_path().as_deref(), Some("/a b"));

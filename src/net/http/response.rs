@@ -92,13 +92,7 @@ impl Response {
 
     /// A body as it comes.
     pub fn stream(status: u16, length_bytes: Option<u64>, segments: mpsc::Receiver<Segment>) -> Self {
-        Self {
-            status,
-            headers: Vec::new(),
-            body: Body::Stream { length_bytes, segments },
-            sent: None,
-            is_last: false,
-        }
+        Self { status, headers: Vec::new(), body: Body::Stream { length_bytes, segments }, sent: None, is_last: false }
     }
 
     /// Adds a field. A value that would end the line is left out.
@@ -139,7 +133,11 @@ impl Response {
             None if is_1_1 => out.extend_from_slice(b"Transfer-Encoding: chunked\r\n"),
             None => {}
         }
-        out.extend_from_slice(if keeps_alive { b"Connection: keep-alive\r\n\r\n" } else { b"Connection: close\r\n\r\n" });
+        out.extend_from_slice(if keeps_alive {
+            b"Connection: keep-alive\r\n\r\n"
+        } else {
+            b"Connection: close\r\n\r\n"
+        });
     }
 }
 
@@ -204,7 +202,10 @@ mod tests {
     #[test]
     fn a_head_says_length_and_connection_and_a_value_never_ends_its_line() {
         let mut out = Vec::new();
-        Response::text(403, "no").with("X-Host", "a\r\nSet-Cookie: b").with("ETag", "\"e\"").write_head(&mut out, true, true);
+        Response::text(403, "no")
+            .with("X-Host", "a\r\nSet-Cookie: b")
+            .with("ETag", "\"e\"")
+            .write_head(&mut out, true, true);
         let text = String::from_utf8(out).expect("ASCII");
         assert!(text.starts_with("HTTP/1.1 403 Forbidden\r\n"), "{text}");
         assert!(text.contains("ETag: \"e\"\r\nContent-Length: 3\r\nConnection: keep-alive\r\n\r\n"), "{text}");
