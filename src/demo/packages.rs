@@ -224,7 +224,7 @@ fn shared_name(index: usize) -> String {
 fn build(plan: &Plan) -> Result<rpm::Package, rpm::Error> {
     let config = rpm::BuildConfig::default()
         .source_date(BUILD_TIME_SECS)
-        .compression(rpm::CompressionWithLevel::Gzip(1))
+        .compression(rpm::CompressionWithLevel::Gzip(0))
         .reserved_space(None);
     let mut builder =
         rpm::PackageBuilder::new(&plan.name, "1.0", "MIT", &plan.arch, "A package to install and measure");
