@@ -118,7 +118,9 @@ mod tests {
             .with_single_cert(vec![certificate], key)
             .expect("a server");
         let mut roots = rustls::RootCertStore::empty();
-        roots.add(CertificateDer::from_pem_slice(authority.certificate_pem().as_bytes()).expect("PEM")).expect("a root");
+        roots
+            .add(CertificateDer::from_pem_slice(authority.certificate_pem().as_bytes()).expect("PEM"))
+            .expect("a root");
         let client = rustls::ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .expect("versions")

@@ -60,8 +60,7 @@ fn authority(folder: &Path, now: Duration) -> Result<Authority, TrustError> {
         KeyPair::generate().map(|key| key.serialize_pem()).map_err(std::io::Error::other)
     })?;
     let fresh = Authority::create(now, key_pem.clone())?;
-    let certificate_pem =
-        read_or_make(&folder.join("authority.pem"), || Ok(fresh.certificate_pem().to_owned()))?;
+    let certificate_pem = read_or_make(&folder.join("authority.pem"), || Ok(fresh.certificate_pem().to_owned()))?;
     Ok(Authority::from_identity(Identity { certificate_pem, key_pem }))
 }
 
