@@ -1,1 +1,15 @@
-//! The downloader and the seed: a sans-io state machine.
+//! The downloader and the seed: one sans-io state machine.
+//!
+//! The owner of a [`Session`] tells it what happened ([`Event`]), asks it what to do until it says nothing
+//! ([`Session::poll`] gives [`Action`]s), and wakes it at [`Session::next_timeout`]. A session opens no socket, reads no
+//! clock and draws no randomness but from the generator it was seeded with, and payload never enters it.
+
+mod config;
+mod event;
+mod message;
+mod session;
+
+pub use config::*;
+pub use event::{Action, AnnounceEvent, Direction, Event, PeerKey, Reason, WebSeedOutcome};
+pub use message::{Message, RawBlock};
+pub use session::{Session, Totals};
