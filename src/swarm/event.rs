@@ -19,6 +19,15 @@ pub enum Direction {
     Outgoing,
 }
 
+/// Where a copy of a piece comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Source {
+    /// A connected peer.
+    Peer(PeerKey),
+    /// The frontend's web seed (HTTP).
+    WebSeed,
+}
+
 /// How a piece asked of the web seed came out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WebSeedOutcome {
@@ -90,7 +99,16 @@ pub enum Event {
     },
     /// The tracker did not answer.
     AnnounceFailed,
-    /// How a piece asked of the web seed came out.
+    /// Where a copy of a piece comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Source {
+    /// A connected peer.
+    Peer(PeerKey),
+    /// The frontend's web seed (HTTP).
+    WebSeed,
+}
+
+/// How a piece asked of the web seed came out.
     WebSeed {
         /// Which.
         piece: PieceIndex,
@@ -101,6 +119,8 @@ pub enum Event {
     Verified {
         /// Which.
         piece: PieceIndex,
+        /// Whose copy, as [`Action::Verify`] said.
+        source: Source,
         /// Whether it is the right one.
         ok: bool,
     },
@@ -229,10 +249,20 @@ pub enum Action {
         /// Which.
         block: Block,
     },
-    /// Compare the digest of a piece whose payload is complete.
+    /// Compare the digest of a piece whose payload from this source is complete. Copies of two sources are never
+    /// mixed: the driver keeps unverified payload by piece and source, so that a wrong piece has one culprit.
     Verify {
         /// Which.
         piece: PieceIndex,
+        /// Whose copy.
+        source: Source,
+    },
+    /// Unverified payload of this piece from this source is of no use any more.
+    Forget {
+        /// Which.
+        piece: PieceIndex,
+        /// Whose copy.
+        source: Source,
     },
     /// A piece is verified and held from now on.
     PieceDone {

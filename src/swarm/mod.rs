@@ -7,9 +7,11 @@
 mod config;
 mod event;
 mod message;
+mod random;
 mod session;
 
 pub use config::*;
-pub use event::{Action, AnnounceEvent, Direction, Event, PeerKey, Reason, WebSeedOutcome};
+pub use event::{Action, AnnounceEvent, Direction, Event, PeerKey, Reason, Source, WebSeedOutcome};
+pub use random::Generator;
 pub use message::{Message, RawBlock};
 pub use session::{Session, Totals};
