@@ -99,16 +99,7 @@ pub enum Event {
     },
     /// The tracker did not answer.
     AnnounceFailed,
-    /// Where a copy of a piece comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Source {
-    /// A connected peer.
-    Peer(PeerKey),
-    /// The frontend's web seed (HTTP).
-    WebSeed,
-}
-
-/// How a piece asked of the web seed came out.
+    /// How a piece asked of the web seed came out.
     WebSeed {
         /// Which.
         piece: PieceIndex,

@@ -40,7 +40,7 @@ impl Generator {
 }
 
 /// Maps a number to another one, one to one, with no visible relation.
-pub fn scatter(mut x: u64) -> u64 {
+pub(super) fn scatter(mut x: u64) -> u64 {
     x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     x ^ (x >> 31)
