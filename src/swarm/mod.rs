@@ -12,6 +12,6 @@ mod session;
 
 pub use config::*;
 pub use event::{Action, AnnounceEvent, Direction, Event, PeerKey, Reason, Source, WebSeedOutcome};
-pub use random::Generator;
 pub use message::{Message, RawBlock};
+pub use random::Generator;
 pub use session::{Session, Totals};

@@ -1,9 +1,9 @@
 //! The state machine itself.
 
 use super::config::SessionConfig;
+use super::event::PeerKey;
 use super::event::{Action, Event};
 use crate::torrent::{Bitfield, Block, Layout};
-use super::event::PeerKey;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
