@@ -1,5 +1,7 @@
-//! What every command is given: where the cluster lives.
+//! What every command is given: where the cluster lives, and its store.
 
+use crate::ui;
+use rocks::store::{Holder, Store, StoreError};
 use std::path::{Path, PathBuf};
 
 /// What every command is given.
@@ -10,11 +12,45 @@ pub(crate) struct Context {
 impl Context {
     /// The cluster in this folder, or in the user's default one.
     pub(crate) fn new(cluster: Option<PathBuf>) -> Self {
-        Self { cluster: cluster.unwrap_or_else(|| PathBuf::from("/var/lib/rocks")) }
+        Self { cluster: cluster.unwrap_or_else(default_folder) }
     }
 
     /// The cluster's folder.
     pub(crate) fn cluster(&self) -> &Path {
         &self.cluster
     }
+
+    /// The store, for a command that only reads: it creates nothing. Where there is no store yet, a new cluster's
+    /// contents are read, and the user is told.
+    pub(crate) fn store(&self) -> anyhow::Result<Store> {
+        match Store::open(&self.cluster) {
+            Err(StoreError::Missing { .. }) => {
+                ui::note(&format!("no cluster in '{}' yet: this is what a new one has", self.cluster.display()));
+                Ok(Store::in_memory()?)
+            }
+            result => Ok(result?.when_waiting(tell_who_holds)),
+        }
+    }
+
+    /// The store, for a command that writes: created where there is none.
+    pub(crate) fn store_to_write(&self) -> anyhow::Result<Store> {
+        Ok(Store::create(&self.cluster)?.when_waiting(tell_who_holds))
+    }
+}
+
+fn tell_who_holds(holder: &Holder) {
+    ui::note(&format!("waiting for {holder} to finish writing the cluster database"));
+    if let (true, Some(pid)) = (holder.stopped, holder.pid) {
+        ui::note(&format!("let it go on with: kill -CONT {pid}"));
+    }
+}
+
+/// `/var/lib/rocks` for root, else `rocks` in the user's data folder (XDG base directories).
+fn default_folder() -> PathBuf {
+    if rustix::process::geteuid().is_root() {
+        return PathBuf::from("/var/lib/rocks");
+    }
+    let absolute = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let data = absolute("XDG_DATA_HOME").or_else(|| absolute("HOME").map(|home| home.join(".local/share")));
+    data.map_or_else(|| PathBuf::from("/var/lib/rocks"), |data| data.join("rocks"))
 }

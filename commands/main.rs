@@ -4,6 +4,8 @@ mod context;
 mod error;
 mod ui;
 
+use std::ffi::OsString;
+
 macro_rules! commands {
     ($($(#[$meta:meta])* $module:ident $variant:ident),* $(,)?) => {
         $(mod $module;)*
@@ -78,14 +80,70 @@ struct Cli {
 }
 
 fn main() -> std::process::ExitCode {
-    let words = join_words(std::env::args_os());
+    let words = join_words(std::env::args_os().collect(), &<Cli as clap::CommandFactory>::command());
     let cli = <Cli as clap::Parser>::parse_from(words);
     let context = context::Context::new(cli.cluster);
     error::finish(cli.command.run(&context))
 }
 
 /// Joins leading words into a hyphenated verb where that verb exists, longest match first: `rocks add host` is
-/// `rocks add-host`.
-fn join_words(words: impl Iterator<Item = std::ffi::OsString>) -> Vec<std::ffi::OsString> {
-    words.collect()
+/// `rocks add-host`. Options before the verb stay where they are.
+fn join_words(mut words: Vec<OsString>, command: &clap::Command) -> Vec<OsString> {
+    /// The longest verb, in words.
+    const VERB_WORDS_MAX: usize = 3;
+    let mut first = 1;
+    while let Some(word) = words.get(first).and_then(|word| word.to_str()) {
+        match word {
+            "--cluster" => first += 2,
+            _ if word.starts_with('-') => first += 1,
+            // `rocks help add host`
+            "help" => first += 1,
+            _ => break,
+        }
+    }
+    for count in (2..=VERB_WORDS_MAX).rev() {
+        let Some(leading) = words.get(first..first + count) else { continue };
+        let Some(verb) = leading.iter().map(|word| word.to_str()).collect::<Option<Vec<_>>>() else { continue };
+        let verb = verb.join("-");
+        if command.find_subcommand(&verb).is_some() {
+            words.splice(first..first + count, [verb.into()]);
+            break;
+        }
+    }
+    words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        <Cli as clap::CommandFactory>::command().debug_assert();
+    }
+
+    #[test]
+    fn words_are_joined_where_the_joined_verb_exists() {
+        let command = <Cli as clap::CommandFactory>::command();
+        let join = |line: &str| {
+            let words = line.split(' ').map(OsString::from).collect();
+            join_words(words, &command)
+                .iter()
+                .map(|word| word.to_string_lossy().into_owned())
+                .collect::<Vec<_>>()
+                .join(" ")
+        };
+        for (typed, joined) in [
+            ("rocks add host compute-0-0", "rocks add-host compute-0-0"),
+            ("rocks --cluster set boot add host x", "rocks --cluster set boot add-host x"),
+            ("rocks --cluster=x list attribute", "rocks --cluster=x list-attribute"),
+            ("rocks help add host", "rocks help add-host"),
+            ("rocks list-host add host", "rocks list-host add host"),
+            ("rocks add", "rocks add"),
+            ("rocks", "rocks"),
+            ("rocks log host", "rocks log host"),
+        ] {
+            assert_eq!(join(typed), joined);
+        }
+    }
 }

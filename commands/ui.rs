@@ -1,21 +1,27 @@
 //! The only file that prints: data on stdout, everything else on stderr.
 
-use std::io::Write;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::io::{IsTerminal, Write};
 
 /// How a listing is printed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Format {
-    /// Columns for people.
+    /// Columns for people
     #[default]
     Table,
-    /// JSON for programs.
+    /// JSON for programs
     Json,
 }
 
 /// Writes data to stdout; a reader that has gone away ends the program quietly.
 pub(crate) fn print(text: &str) -> anyhow::Result<()> {
+    print_bytes(text.as_bytes())
+}
+
+/// As [`print`], for data that need not be text.
+pub(crate) fn print_bytes(bytes: &[u8]) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+    match out.write_all(bytes).and_then(|()| out.flush()) {
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => std::process::exit(0),
         result => Ok(result?),
     }
@@ -26,8 +32,34 @@ pub(crate) fn complain(line: &str) {
     let _ = writeln!(std::io::stderr().lock(), "{line}");
 }
 
-/// Prints rows under headings, columns as wide as their widest cell.
+/// Tells people something beside the result, on stderr: `rocks: 16 hosts added`.
+pub(crate) fn note(line: &str) {
+    complain(&format!("rocks: {line}"));
+}
+
+/// Prints a listing: `records` as a JSON array, or `rows` under `headings`.
+pub(crate) fn list(
+    format: Format,
+    records: &[impl serde::Serialize],
+    headings: &[&str],
+    rows: impl FnOnce() -> Vec<Vec<String>>,
+) -> anyhow::Result<()> {
+    match format {
+        Format::Json => json(&records),
+        Format::Table => table(headings, &rows()),
+    }
+}
+
+/// Prints a value as JSON, readable.
+pub(crate) fn json(value: &impl serde::Serialize) -> anyhow::Result<()> {
+    print(&(serde_json::to_string_pretty(value)? + "\n"))
+}
+
+/// Prints rows under headings, columns as wide as their widest cell; nothing where there is no row.
 pub(crate) fn table(headings: &[&str], rows: &[Vec<String>]) -> anyhow::Result<()> {
+    if rows.is_empty() {
+        return Ok(());
+    }
     let mut widths: Vec<usize> = headings.iter().map(|heading| heading.chars().count()).collect();
     for row in rows {
         for (width, cell) in widths.iter_mut().zip(row) {
@@ -50,4 +82,47 @@ pub(crate) fn table(headings: &[&str], rows: &[Vec<String>]) -> anyhow::Result<(
         line(&mut row.iter().map(String::as_str));
     }
     print(&text)
+}
+
+/// A cell for a value that may be absent.
+pub(crate) fn cell(value: Option<impl std::fmt::Display>) -> String {
+    value.map_or_else(|| "-".to_owned(), |value| value.to_string())
+}
+
+/// A progress bar over bytes on stderr where that is a terminal, else nothing.
+pub(crate) fn byte_progress(total_bytes: u64, what: &str) -> ProgressBar {
+    progress(total_bytes, what, "{msg:<24} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {eta}")
+}
+
+/// A progress bar over things that are counted, on stderr where that is a terminal, else nothing.
+pub(crate) fn count_progress(total: u64, what: &str) -> ProgressBar {
+    progress(total, what, "{msg:<24} {wide_bar} {pos}/{len} {eta}")
+}
+
+fn progress(total: u64, what: &str, template: &str) -> ProgressBar {
+    if !std::io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let style = ProgressStyle::with_template(template).expect("the templates stand above");
+    ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr())
+        .with_style(style)
+        .with_message(what.to_owned())
+}
+
+/// Reads the whole of a file, or of standard input where it is `-`.
+pub(crate) fn read_input(path: &str) -> anyhow::Result<String> {
+    use crate::error::{Failure, Kind};
+    let result = match path {
+        "-" => std::io::read_to_string(std::io::stdin().lock()),
+        _ => std::fs::read_to_string(path),
+    };
+    let name = if path == "-" { "standard input" } else { path };
+    result.map_err(|error| {
+        let kind = match error.kind() {
+            std::io::ErrorKind::NotFound => Kind::NotFound,
+            std::io::ErrorKind::InvalidData => Kind::Invalid,
+            _ => Kind::Failed,
+        };
+        Failure::new(kind, format!("cannot read '{name}': {error}")).into()
+    })
 }

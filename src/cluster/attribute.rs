@@ -51,3 +51,47 @@ pub struct Attribute {
     /// Its value: any Unicode text.
     pub value: String,
 }
+
+impl std::fmt::Display for Scope {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Global => f.pad("global"),
+            Self::Os(name) => f.pad(&format!("os {name}")),
+            Self::Appliance(name) => f.pad(&format!("appliance {name}")),
+            Self::Host(name) => f.pad(&format!("host {name}")),
+        }
+    }
+}
+
+/// Where a value that a host sees comes from.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Source {
+    /// What the cluster knows of the host anyway: its name, rack, addresses, appliance.
+    Host,
+    /// An attribute that was set, in this scope.
+    Scope(Scope),
+}
+
+/// An attribute as one host sees it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ResolvedAttribute {
+    /// Its name.
+    pub name: AttributeName,
+    /// The value that counts.
+    pub value: String,
+    /// Where that value comes from.
+    pub source: Source,
+    /// Values that it hides, the nearest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hidden: Vec<(Source, String)>,
+}
+
+impl std::fmt::Display for Source {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Host => f.pad("the host itself"),
+            Self::Scope(scope) => scope.fmt(f),
+        }
+    }
+}

@@ -25,3 +25,53 @@ pub enum InstallState {
     /// It reported a failure, or was not heard of for too long.
     Failed,
 }
+
+/// What a host does when it next starts, and how its latest installation went.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Boot {
+    /// What it does when it next starts.
+    pub action: BootAction,
+    /// How far its latest installation is; none where it was never told to install.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<InstallState>,
+    /// Counts how often it was told to install, from 1; 0 where it never was. A token is good for one of these.
+    #[serde(default)]
+    pub install_id: u64,
+    /// When any of this last changed.
+    pub changed: jiff::Timestamp,
+    /// What the machine said last, such as why it failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+}
+
+impl BootAction {
+    /// The word a user types.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Install => "install",
+            Self::Os => "os",
+        }
+    }
+}
+impl std::fmt::Display for BootAction {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl InstallState {
+    /// The word a user reads.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Installing => "installing",
+            Self::Installed => "installed",
+            Self::Failed => "failed",
+        }
+    }
+}
+impl std::fmt::Display for InstallState {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(self.as_str())
+    }
+}

@@ -136,6 +136,70 @@ pub struct Host {
     pub interfaces: Vec<Interface>,
 }
 
+impl Interface {
+    /// Fails where a text cannot be the kernel's name of an interface: 1 to 15 bytes, no space, no slash.
+    pub fn check_name(text: &str) -> Result<(), InvalidNoun> {
+        let good = |b: u8| b.is_ascii_graphic() && b != b'/' && b != b':';
+        if text.is_empty() || text.len() > 15 || !text.bytes().all(good) || matches!(text, "." | "..") {
+            return Err(InvalidNoun::new("interface", text, "must be 1 to 15 characters without space, '/' and ':'"));
+        }
+        Ok(())
+    }
+}
+
+impl Host {
+    /// A host of an appliance, without interfaces, rack and rank.
+    pub fn new(name: HostName, appliance: &str) -> Self {
+        Self { name, appliance: appliance.to_owned(), rack: None, rank: None, interfaces: Vec::new() }
+    }
+
+    /// The interface it installs over: the first with a MAC and an IP address, else the first with one of them.
+    pub fn install_interface(&self) -> Option<&Interface> {
+        let complete = self.interfaces.iter().find(|i| i.mac.is_some() && i.ip.is_some());
+        complete.or_else(|| self.interfaces.iter().find(|i| i.ip.is_some())).or(self.interfaces.first())
+    }
+}
+
+impl HostName {
+    /// Appliance, rack and rank of a name such as `compute-3-17`; none where it has another form.
+    pub fn parts(&self) -> Option<(&str, u32, u32)> {
+        let number = |text: &str| match text {
+            "0" => Some(0),
+            _ if text.starts_with('0') || text.starts_with('+') => None,
+            _ => text.parse().ok(),
+        };
+        let (rest, rank) = self.0.rsplit_once('-')?;
+        let (appliance, rack) = rest.rsplit_once('-')?;
+        Some((appliance, number(rack)?, number(rank)?))
+    }
+}
+
+/// The order in which people count: numbers inside names by value, so that `compute-0-2` is before `compute-0-10`.
+pub fn natural_order(a: &str, b: &str) -> std::cmp::Ordering {
+    use std::cmp::Ordering;
+    let (mut x, mut y) = (a.as_bytes(), b.as_bytes());
+    while let (Some(&p), Some(&q)) = (x.first(), y.first()) {
+        if p.is_ascii_digit() && q.is_ascii_digit() {
+            let digits = |text: &[u8]| text.iter().take_while(|b| b.is_ascii_digit()).count();
+            let ((m, rest_x), (n, rest_y)) = (x.split_at(digits(x)), y.split_at(digits(y)));
+            let (m, n) = (trim_zeros(m), trim_zeros(n));
+            match m.len().cmp(&n.len()).then_with(|| m.cmp(n)) {
+                Ordering::Equal => (x, y) = (rest_x, rest_y),
+                unequal => return unequal,
+            }
+        } else if p != q {
+            return p.cmp(&q);
+        } else {
+            (x, y) = (&x[1..], &y[1..]);
+        }
+    }
+    x.len().cmp(&y.len()).then_with(|| a.cmp(b))
+}
+
+fn trim_zeros(digits: &[u8]) -> &[u8] {
+    &digits[digits.iter().take_while(|b| **b == b'0').count()..]
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -163,6 +227,24 @@ mod tests {
         assert_eq!(HostName::parse("Compute-0-0").map(String::from), Ok("compute-0-0".into()));
         for text in ["", "a b", "a.b", "-a", "a_b", &"x".repeat(64)] {
             assert!(HostName::parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn hosts_are_listed_as_people_count() {
+        let mut names = ["node10", "compute-10-0", "node2", "compute-2-10", "node02", "compute-2-9", "node"];
+        names.sort_by(|a, b| natural_order(a, b));
+        assert_eq!(names, ["compute-2-9", "compute-2-10", "compute-10-0", "node", "node02", "node2", "node10"]);
+    }
+
+    #[test]
+    fn a_name_may_tell_appliance_rack_and_rank() {
+        let parts =
+            |text: &str| HostName::parse(text).ok().and_then(|n| n.parts().map(|(a, b, c)| (a.to_owned(), b, c)));
+        assert_eq!(parts("compute-3-17"), Some(("compute".to_owned(), 3, 17)));
+        assert_eq!(parts("web-server-0-0"), Some(("web-server".to_owned(), 0, 0)));
+        for text in ["compute", "compute-1", "compute-a-1", "compute-01-1", "compute-1-99999999999"] {
+            assert_eq!(parts(text), None, "{text}");
         }
     }
 }

@@ -4,21 +4,27 @@ mod appliance;
 mod attribute;
 mod boot;
 mod distribution;
+mod endpoint;
 mod host;
 mod network;
+mod node_set;
 mod package;
 mod quantity;
 mod roll;
+mod similar;
 
 pub use appliance::Appliance;
-pub use attribute::{Attribute, AttributeName, Scope};
-pub use boot::{BootAction, InstallState};
+pub use attribute::{Attribute, AttributeName, ResolvedAttribute, Scope, Source};
+pub use boot::{Boot, BootAction, InstallState};
 pub use distribution::{Arch, Distribution, DistributionName, Release};
-pub use host::{Host, HostName, Interface, MacAddress};
+pub use endpoint::{Endpoint, Service};
+pub use host::{Host, HostName, Interface, MacAddress, natural_order};
 pub use network::{Network, NetworkName};
+pub use node_set::{NODE_SET_BYTES_MAX, NODE_SET_DEPTH_MAX, NODE_SET_HOSTS_MAX, NodeSet, fold};
 pub use package::{InstallSet, Package};
 pub use quantity::{ByteSize, Rate};
 pub use roll::Roll;
+pub use similar::similar;
 
 /// A value that cannot be one of the cluster's nouns: says which noun, which text and why.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -33,7 +39,8 @@ pub struct InvalidNoun {
 }
 
 impl InvalidNoun {
-    fn new(noun: &'static str, text: &str, why: &'static str) -> Self {
+    /// Says that `text` cannot be this noun, and why.
+    pub fn new(noun: &'static str, text: &str, why: &'static str) -> Self {
         Self { noun, text: text.to_owned(), why }
     }
 }

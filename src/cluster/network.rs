@@ -38,3 +38,19 @@ pub struct Network {
 fn ethernet_mtu() -> u32 {
     1500
 }
+
+impl Network {
+    /// What an address stands for instead of a machine: `network` or `broadcast`.
+    pub fn reserved(&self, ip: std::net::IpAddr) -> Option<&'static str> {
+        let IpNet::V4(subnet) = self.subnet else { return None };
+        if subnet.prefix_len() > 30 {
+            None
+        } else if ip == subnet.network() {
+            Some("network")
+        } else if ip == subnet.broadcast() {
+            Some("broadcast")
+        } else {
+            None
+        }
+    }
+}
