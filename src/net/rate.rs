@@ -41,51 +41,9 @@ impl Bucket {
     }
 }
 
-/// Reads `100mbit`, `1gbit`, `12.5MB`, `800kB` or a plain number of bytes per second.
-pub fn parse_rate(text: &str) -> Result<u64, String> {
-    let lower = text.trim().to_ascii_lowercase();
-    let lower = lower.strip_suffix("/s").or_else(|| lower.strip_suffix("ps")).unwrap_or(&lower);
-    let split = lower.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(lower.len());
-    let (number, unit) = lower.split_at(split);
-    let bytes = match unit.trim() {
-        "" | "b" => 1.0,
-        "kbit" => 125.0,
-        "kb" | "k" => 1e3,
-        "mbit" => 125e3,
-        "mb" | "m" => 1e6,
-        "gbit" => 125e6,
-        "gb" | "g" => 1e9,
-        "bit" => 0.125,
-        _ => return Err(format!("rate '{text}' has a unit that is none of kbit, mbit, gbit, kB, MB, GB")),
-    };
-    let number: f64 = number.parse().map_err(|_| format!("rate '{text}' is not a number with a unit"))?;
-    let rate = number * bytes;
-    if !(1.0..=1e12).contains(&rate) {
-        return Err(format!("rate '{text}' is out of reach"));
-    }
-    Ok(rate as u64)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn rates_are_read_with_their_units() {
-        for (text, rate) in [
-            ("100mbit", 12_500_000),
-            ("1Gbit/s", 125_000_000),
-            ("12.5MB", 12_500_000),
-            ("800kB/s", 800_000),
-            ("8 kbit", 1000),
-            ("1500", 1500),
-        ] {
-            assert_eq!(parse_rate(text), Ok(rate), "{text}");
-        }
-        for text in ["", "fast", "-1mbit", "0", "10parsec", "1e9", "nan"] {
-            assert!(parse_rate(text).is_err(), "{text}");
-        }
-    }
 
     #[test]
     fn a_bucket_books_its_rate_in_order_and_silence_earns_the_burst_only() {
