@@ -319,10 +319,7 @@ mod tests {
         let (metainfo, files) = metainfo();
         let folder = tempfile::tempdir().expect("a folder");
         let below = folder.path().join("cache");
-        for cache in [
-            Cache::in_memory(metainfo.clone()),
-            Cache::on_disk(&below, metainfo.clone()).expect("a cache"),
-        ] {
+        for cache in [Cache::in_memory(metainfo.clone()), Cache::on_disk(&below, metainfo.clone()).expect("a cache")] {
             for piece in metainfo.layout().pieces() {
                 let whole = payload(&metainfo, &files, piece);
                 let mut wrong = whole.to_vec();
