@@ -1,0 +1,31 @@
+//! The frontend under the herd: `cargo bench --bench herd [-- profiles|packages|crowd]`.
+//!
+//! Starts the real `rocks serve` over a throw-away cluster on loopback and loads it: thousands of machines that ask for
+//! their profiles within a second, package files against nginx serving the same tree in the same run (where nginx is
+//! installed), and a crowd of idle and slow connections beside fast ones. Prints ratios; decides nothing.
+
+mod client;
+mod packages;
+mod profiles;
+mod servers;
+
+fn main() {
+    let wanted: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
+    let runs = |name: &str| wanted.is_empty() || wanted.iter().any(|word| word == name);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .expect("a runtime needs only threads");
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let cluster = servers::Cluster::make(folder.path(), profiles::HOSTS);
+    if runs("profiles") {
+        runtime.block_on(profiles::run(&cluster));
+    }
+    if runs("packages") {
+        runtime.block_on(packages::run(&cluster));
+    }
+    if runs("crowd") {
+        runtime.block_on(packages::crowd(&cluster));
+    }
+}

@@ -1,0 +1,137 @@
+//! Files to few and to many connections, against nginx in alternating pairs; and fast readers beside a crowd.
+
+use crate::client::{Connection, Moved, hammer};
+use crate::servers::{Cluster, FILES, Server};
+use std::time::Duration;
+
+/// How long one measurement takes.
+const TIME: Duration = Duration::from_millis(1500);
+/// Pairs of (ours, nginx) a row; the median of their ratios is printed.
+const PAIRS: usize = 5;
+/// Where `serve` has the tree.
+const OURS: &str = "/install/distributions/herd/";
+
+struct Row {
+    name: String,
+    path: &'static str,
+    headers: &'static str,
+    connections: usize,
+}
+
+/// Prints requests, bytes and CPU a GB, ours over nginx's.
+pub(crate) async fn run(cluster: &Cluster) {
+    let ours = cluster.serve(&[]);
+    let nginx = cluster.nginx();
+    if nginx.is_none() {
+        println!("packages: nginx is not installed; ours alone");
+    }
+    println!("packages: medians of {PAIRS} pairs");
+    println!(
+        "{:<26} {:>11} {:>10} {:>12} {:>14} {:>14}",
+        "row", "requests/s", "MB/s", "CPU s/GB", "rate / nginx's", "CPU / nginx's"
+    );
+    for row in rows() {
+        let (mut rates, mut cpus, mut last) = (Vec::new(), Vec::new(), (Moved::default(), 0.0));
+        for _ in 0..PAIRS {
+            let mine = measure(&ours, &format!("{OURS}{}", row.path), &row).await;
+            if let Some(nginx) = &nginx {
+                let theirs = measure(nginx, &format!("/{}", row.path), &row).await;
+                rates.push(rate(&mine.0) / rate(&theirs.0));
+                cpus.push(mine.1 / theirs.1);
+            }
+            last = mine;
+        }
+        let (moved, cpu) = last;
+        println!(
+            "{:<26} {:>11.0} {:>10.0} {:>12.2} {:>14} {:>14}{}",
+            row.name,
+            moved.requests as f64 / moved.secs,
+            rate(&moved) / 1e6,
+            cpu,
+            median(&mut rates),
+            median(&mut cpus),
+            if moved.failed > 0 { format!("  {} failed", moved.failed) } else { String::new() },
+        );
+    }
+}
+
+fn rows() -> Vec<Row> {
+    let mut rows = Vec::new();
+    for connections in [8, 1000] {
+        for (path, bytes) in FILES {
+            if bytes > 50_000_000 && connections > 8 {
+                continue; // a thousand of them take longer than the measurement
+            }
+            rows.push(Row {
+                name: format!("{} kB, {connections} conn.", bytes / 1000),
+                path,
+                headers: "",
+                connections,
+            });
+        }
+        let headers = "Range: bytes=500000-565535\r\n";
+        rows.push(Row { name: format!("64 KiB range, {connections} conn."), path: FILES[1].0, headers, connections });
+    }
+    rows
+}
+
+/// What was moved, and the server's CPU seconds a GB.
+async fn measure(server: &Server, path: &str, row: &Row) -> (Moved, f64) {
+    let before = server.cpu_secs();
+    let moved = hammer(server.address, path, row.headers, row.connections, TIME).await;
+    (moved, (server.cpu_secs() - before) / (moved.bytes as f64 / 1e9))
+}
+
+fn rate(moved: &Moved) -> f64 {
+    moved.bytes as f64 / moved.secs
+}
+
+fn median(values: &mut [f64]) -> String {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).map_or_else(|| "-".to_owned(), |value| format!("{value:.2}"))
+}
+
+/// Prints what 10,000 idle and 2,000 slow connections cost eight fast ones.
+pub(crate) async fn crowd(cluster: &Cluster) {
+    const IDLE: usize = 10_000;
+    const SLOW: usize = 2_000;
+    let server = cluster.serve(&[]);
+    let path = format!("{OURS}{}", FILES[1].0);
+    let mut ratios = Vec::new();
+    let alone = hammer(server.address, &path, "", 8, TIME).await;
+    let mut held = Vec::new();
+    let mut refused = 0;
+    for n in 0..IDLE + SLOW {
+        let from = crate::servers::host_address(n as u32 % 4000).into();
+        match Connection::open(Some(from), server.address).await {
+            Ok(connection) => held.push(connection),
+            Err(_) => refused += 1,
+        }
+    }
+    let mut slow = held.split_off(held.len().saturating_sub(SLOW));
+    for connection in &mut slow {
+        let _ = connection.ask_only(&path).await;
+    }
+    let sipping = tokio::spawn(async move {
+        loop {
+            for connection in &mut slow {
+                if connection.sip().await.is_err() {
+                    return;
+                }
+            }
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+    });
+    let mut last = Moved::default();
+    for _ in 0..PAIRS {
+        last = hammer(server.address, &path, "", 8, TIME).await;
+        ratios.push(rate(&last) / rate(&alone));
+    }
+    sipping.abort();
+    println!(
+        "crowd: {IDLE} idle and {SLOW} slow connections ({refused} refused) leave 8 fast ones {} of their rate alone, {} failed, server at {:.1} MB",
+        median(&mut ratios),
+        last.failed,
+        server.peak_mb()
+    );
+}
