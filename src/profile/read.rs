@@ -1,0 +1,311 @@
+//! A profile read back from XML: ours, and that of the original compiler.
+//!
+//! The host's attributes are read from the entity declarations alone; the original's Python dictionary in
+//! `attrs="..."` is never evaluated.
+
+use super::{Content, Element, Origin, Profile, xml};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use xml::{Piece, Scanner, Token, XmlError};
+
+/// How large a document's text may become by what its entities stand for, in bytes.
+const EXPANDED_BYTES_MAX: usize = 2 * xml::DOCUMENT_BYTES_MAX;
+
+/// A document that is no profile.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("profile:{line}:{column}: {what}")]
+pub struct ProfileError {
+    /// The line, from 1.
+    pub line: u32,
+    /// The column in characters, from 1.
+    pub column: u32,
+    /// What is wrong there.
+    pub what: String,
+}
+
+impl Profile {
+    /// Reads a profile.
+    pub fn from_xml(text: &str) -> Result<Self, ProfileError> {
+        read(text).map_err(|XmlError { offset, what }| {
+            let (line, column) = xml::line_and_column(text, offset);
+            ProfileError { line, column, what }
+        })
+    }
+}
+
+/// An element whose end has not been seen.
+struct Unfinished<'a> {
+    tag: &'a str,
+    element: Element,
+    text: String,
+}
+
+/// Strings seen before, so that `post` and `./nodes/base.xml` are kept once.
+#[derive(Default)]
+struct Interned(BTreeMap<Box<str>, Arc<str>>);
+
+impl Interned {
+    fn get(&mut self, text: &str) -> Arc<str> {
+        if let Some(known) = self.0.get(text) {
+            return known.clone();
+        }
+        let new: Arc<str> = text.into();
+        self.0.insert(text.into(), new.clone());
+        new
+    }
+}
+
+fn read(text: &str) -> Result<Profile, XmlError> {
+    let mut scanner = Scanner::new(text)?;
+    let mut entities = BTreeMap::new();
+    let mut root = None;
+    let mut closed = false;
+    let mut interned = Interned::default();
+    let mut expanded = 0;
+    let mut stack: Vec<Unfinished<'_>> = Vec::new();
+    let mut elements = Vec::new();
+    while let Some(token) = scanner.next_token()? {
+        let fail = |what: String| Err(XmlError { offset: scanner.offset(), what });
+        expanded += expansion(&token, &entities);
+        if expanded > EXPANDED_BYTES_MAX {
+            return fail(format!("entities stand for more than {} MB", EXPANDED_BYTES_MAX >> 20));
+        }
+        match token {
+            Token::Doctype(declarations) => entities = read_entities(declarations),
+            Token::Open { name, .. } if closed => return fail(format!("'{name}' stands behind the end")),
+            Token::Open { name, empty, .. } if root.is_none() => {
+                if !matches!(name, "kickstart" | "jumpstart") {
+                    return fail(format!("'{name}' is no profile: '<kickstart>' must come first"));
+                }
+                root = Some(name);
+                closed = empty;
+            }
+            Token::Open { name, attributes, empty } => {
+                if stack.len() == xml::DEPTH_MAX {
+                    return fail(format!("elements stand more than {} deep", xml::DEPTH_MAX));
+                }
+                let element = open(name, &attributes, &entities, &mut interned);
+                stack.push(Unfinished { tag: name, element, text: String::new() });
+                if empty {
+                    finish(&mut stack, &mut elements);
+                }
+            }
+            Token::Close(name) => match stack.last() {
+                Some(unfinished) if unfinished.tag == name => finish(&mut stack, &mut elements),
+                Some(unfinished) => return fail(format!("'</{name}>' where '{}' is open", unfinished.tag)),
+                None if root == Some(name) && !closed => closed = true,
+                None => return fail(format!("'</{name}>' without a beginning")),
+            },
+            Token::Text(piece) => match stack.last_mut() {
+                Some(unfinished) => push_piece(&piece, &entities, &mut unfinished.text),
+                None if root.is_none() && !blank(&piece) => return fail("text before '<kickstart>'".into()),
+                None => {}
+            },
+        }
+    }
+    if !closed {
+        let what = match (root, stack.last()) {
+            (None, _) => "is empty: no '<kickstart>'".to_owned(),
+            (_, Some(unfinished)) => format!("ends inside '{}'", unfinished.tag),
+            (_, None) => "ends before '</kickstart>'".to_owned(),
+        };
+        return Err(XmlError { offset: text.len(), what });
+    }
+    elements.retain(|element: &Arc<Element>| element.name.as_ref() != "loader");
+    Ok(Profile {
+        attributes: entities.into_iter().map(|(name, value)| (name.into(), value.into())).collect(),
+        elements,
+    })
+}
+
+/// How many bytes the entities of a token stand for.
+fn expansion(token: &Token<'_>, entities: &BTreeMap<&str, String>) -> usize {
+    let of = |piece: &Piece<'_>| match piece {
+        Piece::Entity { name, .. } => entities.get(name).map_or(0, String::len),
+        Piece::Literal(_) => 0,
+    };
+    match token {
+        Token::Text(piece) => of(piece),
+        Token::Open { attributes, .. } => attributes.iter().flat_map(|attribute| &attribute.value).map(of).sum(),
+        _ => 0,
+    }
+}
+
+fn blank(piece: &Piece<'_>) -> bool {
+    matches!(piece, Piece::Literal(text) if text.trim().is_empty())
+}
+
+fn push_piece(piece: &Piece<'_>, entities: &BTreeMap<&str, String>, into: &mut String) {
+    match piece {
+        Piece::Literal(text) => into.push_str(text),
+        Piece::Entity { name, .. } => into.push_str(entities.get(name).map_or("", String::as_str)),
+    }
+}
+
+fn open(
+    name: &str,
+    attributes: &[xml::Attribute<'_>],
+    entities: &BTreeMap<&str, String>,
+    interned: &mut Interned,
+) -> Element {
+    let mut origin = Origin { roll: interned.get("unknown"), file: interned.get(""), line: None };
+    let mut kept = Vec::with_capacity(attributes.len());
+    for attribute in attributes {
+        let mut value = String::new();
+        for piece in &attribute.value {
+            push_piece(piece, entities, &mut value);
+        }
+        match attribute.name {
+            "roll" => origin.roll = interned.get(&value),
+            "file" => origin.file = interned.get(&value),
+            name => kept.push((interned.get(name), value.into())),
+        }
+    }
+    Element { name: interned.get(name), attributes: kept, origin, children: Vec::new() }
+}
+
+/// Closes the innermost element and hands it to its parent.
+fn finish(stack: &mut Vec<Unfinished<'_>>, elements: &mut Vec<Arc<Element>>) {
+    let Some(Unfinished { mut element, text, .. }) = stack.pop() else { return };
+    if !text.is_empty() {
+        element.children.push(Content::Text(text.into()));
+    }
+    let element = Arc::new(element);
+    match stack.last_mut() {
+        None => elements.push(element),
+        Some(parent) => {
+            if !parent.text.is_empty() {
+                parent.element.children.push(Content::Text(std::mem::take(&mut parent.text).into()));
+            }
+            parent.element.children.push(Content::Element(element));
+        }
+    }
+}
+
+/// The entities that a document declares: name and value. References inside values to anything but characters and
+/// XML's own five stay as written, so nothing grows.
+fn read_entities(declarations: &str) -> BTreeMap<&str, String> {
+    let mut entities = BTreeMap::new();
+    let mut rest = declarations;
+    while let Some(at) = rest.find("<!ENTITY") {
+        let declaration = rest[at + 8..].trim_start();
+        let end = declaration.find(|c: char| c.is_ascii_whitespace()).unwrap_or(declaration.len());
+        let (name, value) = declaration.split_at(end);
+        let value = value.trim_start();
+        let quote = value.chars().next().filter(|q| matches!(q, '"' | '\''));
+        let closed = quote.and_then(|quote| value[1..].find(quote));
+        let Some(length) = closed else {
+            rest = declaration;
+            continue;
+        };
+        if xml::is_name(name) {
+            entities.entry(name).or_insert_with(|| entity_value(&value[1..1 + length]));
+        }
+        rest = &value[length + 2..];
+    }
+    entities
+}
+
+/// An entity's value. The original writes an apostrophe as `\'`; we write it as a character reference, so a literal
+/// `\'` can only be the original's.
+fn entity_value(raw: &str) -> String {
+    let unquoted = raw.replace("\\'", "'");
+    let mut value = String::with_capacity(unquoted.len());
+    let mut rest = unquoted.as_str();
+    while let Some(at) = rest.find('&') {
+        value.push_str(&rest[..at]);
+        rest = &rest[at..];
+        let end = rest.bytes().take(12).position(|b| b == b';').map_or(1, |end| end + 1);
+        let name = rest[1..end].trim_end_matches(';');
+        let code = match name.strip_prefix('#') {
+            Some(number) => match number.strip_prefix('x') {
+                Some(hexadecimal) => u32::from_str_radix(hexadecimal, 16).ok(),
+                None => number.parse().ok(),
+            }
+            .and_then(char::from_u32),
+            None => match name {
+                "amp" => Some('&'),
+                "lt" => Some('<'),
+                "gt" => Some('>'),
+                "quot" => Some('"'),
+                "apos" => Some('\''),
+                _ => None,
+            },
+        };
+        match code {
+            Some(character) => value.push(character),
+            None => value.push_str(&rest[..end]),
+        }
+        rest = &rest[end..];
+    }
+    value.push_str(rest);
+    value
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn element(name: &str, attributes: &[(&str, &str)], children: Vec<Content>) -> Arc<Element> {
+        let origin = Origin { roll: "r".into(), file: "./nodes/a.xml".into(), line: None };
+        let attributes = attributes.iter().map(|(k, v)| ((*k).into(), (*v).into())).collect();
+        Arc::new(Element { name: name.into(), attributes, origin, children })
+    }
+
+    #[test]
+    fn a_profile_of_the_original_is_read() {
+        let text = "<?xml version=\"1.0\" standalone=\"no\"?>\n<!DOCTYPE rocks-graph [\n\
+            \t<!ENTITY n \"Bob\\'s &quot;A&amp;B&quot; 5&#x0025;\">\n\t<!ENTITY back \"C:\\new\">\n]>\n\
+            <kickstart attrs=\"{'n': '&n;', 'back': '&back;'}\">\n<loader>\nlang x\n</loader>\n\
+            <post cond=\"n &gt; 1\" roll=\"base\" file=\"./nodes/a.xml\">a&amp;b<file name=\"/x\" roll=\"base\" \
+            file=\"./nodes/a.xml\"></file></post>\n</kickstart>\n";
+        let profile = Profile::from_xml(text).expect("a profile");
+        assert_eq!(profile.attribute("n"), Some("Bob's \"A&B\" 5%"));
+        assert_eq!(profile.attribute("back"), Some("C:\\new"));
+        assert_eq!(profile.elements.len(), 1);
+        let post = &profile.elements[0];
+        assert_eq!((post.attribute("cond"), post.origin.roll.as_ref()), (Some("n > 1"), "base"));
+        assert_eq!(post.children[0], Content::Text("a&b".into()));
+    }
+
+    #[test]
+    fn what_is_no_profile_is_refused() {
+        for (text, line, column) in [
+            ("", 1, 1),
+            ("<html></html>", 1, 1),
+            ("<kickstart>\n<a></b></kickstart>", 2, 4),
+            ("<kickstart><a>", 1, 15),
+            ("<kickstart></kickstart><a/>", 1, 24),
+            ("x<kickstart/>", 1, 1),
+        ] {
+            let error = Profile::from_xml(text).expect_err(text);
+            assert_eq!((error.line, error.column), (line, column), "{text}: {error}");
+        }
+        let deep = format!("<kickstart>{}", "<a>".repeat(xml::DEPTH_MAX + 1));
+        assert!(Profile::from_xml(&deep).expect_err("deep").what.contains("deep"));
+    }
+
+    proptest! {
+        #[test]
+        fn profiles_cross_as_xml_unchanged(value in any::<String>(), text in any::<String>()) {
+            let clean = |s: String| s.chars().filter(|c| xml::is_xml_character(*c)).collect::<String>();
+            let (value, text) = (clean(value), clean(text));
+            let inner = element("file", &[("name", "/etc/x"), ("k", &value)], vec![]);
+            let mut children = vec![Content::Element(inner)];
+            if !text.is_empty() {
+                children.push(Content::Text(text.as_str().into()));
+            }
+            let profile = Profile {
+                attributes: vec![("a.b".into(), value.as_str().into()), ("n".into(), text.as_str().into())],
+                elements: vec![element("post", &[], children)],
+            };
+            prop_assert_eq!(Profile::from_xml(&profile.to_xml()), Ok(profile));
+        }
+
+        #[test]
+        fn no_text_makes_the_reader_panic(text in "(<kickstart>)?[<>&;!a/'\" =\\[\\]ENTITYx]{0,60}") {
+            let _ = Profile::from_xml(&text);
+        }
+    }
+}
