@@ -127,7 +127,7 @@ impl fmt::Display for Value {
             for (i, item) in items.iter().enumerate() {
                 write!(f, "{}{item}", if i > 0 { ", " } else { "" })?;
             }
-            Ok(())
+            fmt::Result::Ok(())
         };
         match self {
             Self::None => f.write_str("None"),
