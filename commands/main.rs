@@ -80,6 +80,10 @@ struct Cli {
 }
 
 fn main() -> std::process::ExitCode {
+    if std::env::var_os(rocks::demo::LIFELINE).is_some() {
+        // Where the kernel refuses, whoever started us still ends us; only its own sudden death is not seen.
+        let _ = rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::TERM));
+    }
     let words = join_words(std::env::args_os().collect(), &<Cli as clap::CommandFactory>::command());
     let cli = <Cli as clap::Parser>::parse_from(words);
     let context = context::Context::new(cli.cluster);

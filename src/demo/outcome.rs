@@ -56,7 +56,12 @@ impl Outcome {
     pub fn rows(&self) -> Vec<Vec<String>> {
         let copies_of_one = self.one.frontend_bytes as f64 / self.largest_bytes as f64;
         let row = |name: &str, race: &Race, copies: f64| {
-            vec![name.to_owned(), format!("{:.2}", race.secs), format!("{:.2}", self.ratio(race)), format!("{copies:.2}")]
+            vec![
+                name.to_owned(),
+                format!("{:.2}", race.secs),
+                format!("{:.2}", self.ratio(race)),
+                format!("{copies:.2}"),
+            ]
         };
         vec![
             row("one machine", &self.one, copies_of_one),
@@ -69,7 +74,11 @@ impl Outcome {
     pub fn picture(&self) -> Traffic {
         let run = |name: &str, race: &Race| Run {
             name: name.to_owned(),
-            note: format!("{:.1} x the time of one machine, {:.2} copies left the frontend", self.ratio(race), self.copies(race)),
+            note: format!(
+                "{:.1} x the time of one machine, {:.2} copies left the frontend",
+                self.ratio(race),
+                self.copies(race)
+            ),
             end_secs: Some(race.secs),
             samples: race.samples.clone(),
         };
@@ -95,7 +104,8 @@ impl Outcome {
             headings: Self::HEADINGS.map(str::to_owned).to_vec(),
             rows: self.rows(),
             svg: self.picture().to_svg(),
-            foot: "Made by rocks demo: real processes on loopback addresses, links limited by the program itself.".into(),
+            foot: "Made by rocks demo: real processes on loopback addresses, links limited by the program itself."
+                .into(),
         }
     }
 

@@ -150,7 +150,8 @@ mod tests {
     fn dropping_ends_a_process_with_its_children_and_removes_the_folder() {
         let scratch = Scratch::make().expect("a folder");
         let file = scratch.path().join("grandchild");
-        let process = shell(&scratch, "stubborn", &format!("trap '' TERM; sleep 600 & echo $! > {}; wait", file.display()));
+        let process =
+            shell(&scratch, "stubborn", &format!("trap '' TERM; sleep 600 & echo $! > {}; wait", file.display()));
         let (child, grandchild) = (process.child.id(), pid_in(&file));
         drop(process);
         assert!(!is_alive(child));
@@ -166,7 +167,11 @@ mod tests {
     fn stopping_asks_first() {
         let scratch = Scratch::make().expect("a folder");
         let (ready, said) = (scratch.path().join("ready"), scratch.path().join("said"));
-        let script = format!("trap 'echo goodbye > {}; exit 0' TERM; echo $$ > {}; while :; do sleep 0.01; done", said.display(), ready.display());
+        let script = format!(
+            "trap 'echo goodbye > {}; exit 0' TERM; echo $$ > {}; while :; do sleep 0.01; done",
+            said.display(),
+            ready.display()
+        );
         let mut processes = vec![shell(&scratch, "polite", &script)];
         pid_in(&ready);
         stop(&mut processes);
@@ -178,7 +183,10 @@ mod tests {
         let scratch = Scratch::make().expect("a folder");
         let mut process = shell(&scratch, "fetch of compute-0-1", "echo first; echo 'rocks: no frontend' >&2; exit 3");
         let status = process.child.wait().expect("it ends");
-        assert_eq!(process.died(status).to_string(), "fetch of compute-0-1 ended with exit status: 3: rocks: no frontend");
+        assert_eq!(
+            process.died(status).to_string(),
+            "fetch of compute-0-1 ended with exit status: 3: rocks: no frontend"
+        );
         assert!(process.check().is_err());
     }
 }

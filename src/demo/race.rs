@@ -60,11 +60,13 @@ struct Ports {
 impl Ports {
     fn pick(world: &dyn World) -> Result<Self, DemoError> {
         let mut taken = Vec::new();
-        let mut pick = || loop {
-            let port = world.free_port(FRONTEND.into())?;
-            if !taken.contains(&port) {
-                taken.push(port);
-                return Ok(port);
+        let mut pick = || -> Result<u16, DemoError> {
+            loop {
+                let port = world.free_port(FRONTEND.into())?;
+                if !taken.contains(&port) {
+                    taken.push(port);
+                    return Ok(port);
+                }
             }
         };
         Ok(Self { http: pick()?, seed: pick()?, announce: pick()?, peer: pick()?, proxy: pick()? })
@@ -104,7 +106,8 @@ impl<'a> Daemons<'a> {
 
     fn daemon(&mut self, name: &str, words: &[&str]) -> Result<(), DemoError> {
         let cluster = self.site.cluster.display().to_string();
-        let words: Vec<String> = [name].iter().chain(words).chain(&["--cluster", &cluster]).map(|&w| w.to_owned()).collect();
+        let words: Vec<String> =
+            [name].iter().chain(words).chain(&["--cluster", &cluster]).map(|&w| w.to_owned()).collect();
         self.processes.push(Process::start(&self.site.program, &self.folder, name, &words)?);
         Ok(())
     }
@@ -134,10 +137,17 @@ impl<'a> Daemons<'a> {
     }
 
     /// Lets machines install, all at once, and measures until the last is done; then ends everything.
-    pub(super) fn race(mut self, machines: &[Machine], way: Way, name: &'static str, set_bytes: u64) -> Result<Race, DemoError> {
+    pub(super) fn race(
+        mut self,
+        machines: &[Machine],
+        way: Way,
+        name: &'static str,
+        set_bytes: u64,
+    ) -> Result<Race, DemoError> {
         self.world.tell(Event::Run { name, machines: machines.len() });
         let url = self.ports.url();
-        let slowest = Duration::from_secs_f64(machines.len() as f64 * set_bytes as f64 / self.rate.bytes_per_sec() as f64);
+        let slowest =
+            Duration::from_secs_f64(machines.len() as f64 * set_bytes as f64 / self.rate.bytes_per_sec() as f64);
         let limit = 2 * slowest + PATIENCE;
         let start = Instant::now();
         let mut runners = Vec::new();

@@ -163,7 +163,8 @@ fn hosts_csv(machines: &[Machine]) -> String {
         let [_, _, high, low] = machine.address.octets();
         let rank = machine.name.rsplit('-').next().unwrap_or("0");
         let appliance = appliance_name(machine.appliance);
-        let _ = writeln!(csv, "{},{appliance},0,{rank},02:00:7f:01:{high:02x}:{low:02x},{}", machine.name, machine.address);
+        let _ =
+            writeln!(csv, "{},{appliance},0,{rank},02:00:7f:01:{high:02x}:{low:02x},{}", machine.name, machine.address);
     }
     csv
 }
@@ -175,7 +176,10 @@ mod tests {
     #[test]
     fn machines_are_of_three_appliances_on_loopback() {
         let sixteen = machines(16);
-        assert_eq!(sixteen[0], Machine { name: "compute-0-0".into(), appliance: "compute", address: Ipv4Addr::new(127, 1, 0, 1) });
+        assert_eq!(
+            sixteen[0],
+            Machine { name: "compute-0-0".into(), appliance: "compute", address: Ipv4Addr::new(127, 1, 0, 1) }
+        );
         assert_eq!(sixteen[15].name, "nas-0-1");
         assert_eq!(APPLIANCES.map(|a| sixteen.iter().filter(|m| m.appliance == a).count()), [12, 2, 2]);
         assert_eq!(machines(251)[250].address, Ipv4Addr::new(127, 1, 1, 1));

@@ -7,6 +7,7 @@
 
 pub mod http;
 pub mod log;
+pub mod look;
 pub mod rate;
 
 use std::net::SocketAddr;
