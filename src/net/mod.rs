@@ -6,9 +6,11 @@
 //! happened.
 
 pub mod http;
+pub mod links;
 pub mod log;
 pub mod look;
 pub mod rate;
+mod tree;
 
 use std::net::SocketAddr;
 

@@ -16,3 +16,4 @@ pub use range::{ByteRange, content_range};
 pub use response::{Body, FileSlice, Response, Segment, http_date};
 pub use server::Service;
 pub use stream::Stream;
+pub(in crate::net) use stream::connect;

@@ -1,0 +1,404 @@
+//! One connection between peers: its handshake, the task that reads and the task that writes.
+
+use super::owner::Input;
+use super::supply::Supply;
+use crate::cache::Part;
+use crate::net::http::server::send_file;
+use crate::net::rate::Bucket;
+use crate::swarm::{Event, Message, PeerKey, RawBlock};
+use crate::torrent::{Block, InfoHash, PeerId};
+use crate::wire::{self, BlockRequest, Handshake};
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+use rustix::net::SendFlags;
+use std::collections::HashSet;
+use std::io::{Error, ErrorKind};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::io::Interest;
+use tokio::net::TcpStream;
+use tokio::sync::mpsc;
+use tokio::task::AbortHandle;
+use tokio::time::timeout;
+
+/// How long a handshake may take.
+pub(super) const HANDSHAKE_SECS_MAX: u64 = 5;
+/// What waits to be sent on one connection; a peer that lets more pile up is dropped.
+pub(super) const OUT_MAX: usize = 8192;
+/// How long a peer may say nothing, not even a keep-alive.
+const SILENCE_SECS_MAX: u64 = 180;
+/// How long a message may take from its first byte to its next.
+const STALL_SECS_MAX: u64 = 20;
+/// Messages are gathered up to this size before they are written.
+const BATCH_BYTES: usize = 32 << 10;
+/// What is read from a socket at a time where no payload is expected.
+const READ_BYTES: usize = 16 << 10;
+/// A booking at a rate.
+const PACED_BYTES_MAX: usize = 16 << 10;
+
+/// What the owner has a connection send.
+#[derive(Debug)]
+pub(super) enum Out {
+    Message(Message),
+    Block(Block),
+}
+
+/// What all connections of a swarm share.
+#[derive(Debug, Clone)]
+pub(super) struct Common {
+    pub(super) supply: Supply,
+    pub(super) upload: Option<Arc<Bucket>>,
+    pub(super) download: Option<Arc<Bucket>>,
+    pub(super) uploaded: Arc<AtomicU64>,
+    pub(super) to_owner: mpsc::Sender<Input>,
+}
+
+/// The blocks that were asked of a peer: only they are read into memory.
+pub(super) type Expected = Arc<Mutex<HashSet<RawBlock>>>;
+
+/// The owner's end of a connection; dropping it ends the connection.
+#[derive(Debug)]
+pub(super) struct Link {
+    pub(super) out: mpsc::Sender<Out>,
+    pub(super) expected: Expected,
+    tasks: [AbortHandle; 2],
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        self.tasks.iter().for_each(AbortHandle::abort);
+    }
+}
+
+/// Shakes hands on a connection that we opened: who the other is, and what it sent beyond.
+pub(super) async fn greet(tcp: &TcpStream, info_hash: InfoHash, us: PeerId) -> std::io::Result<(Handshake, BytesMut)> {
+    write_all(tcp, &encoded(info_hash, us)).await?;
+    let (theirs, rest) = receive_handshake(tcp).await?;
+    if theirs.info_hash != info_hash {
+        return Err(Error::new(ErrorKind::InvalidData, "another swarm"));
+    }
+    Ok((theirs, rest))
+}
+
+/// Our handshake as bytes.
+pub(super) fn encoded(info_hash: InfoHash, us: PeerId) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(wire::HANDSHAKE_BYTES);
+    Handshake::ours(info_hash, us).encode(&mut bytes);
+    bytes
+}
+
+/// Reads the other's handshake.
+pub(super) async fn receive_handshake(tcp: &TcpStream) -> std::io::Result<(Handshake, BytesMut)> {
+    let mut buffer = BytesMut::with_capacity(READ_BYTES);
+    loop {
+        match Handshake::decode(&buffer) {
+            Ok(Some((handshake, length))) => {
+                buffer.advance(length);
+                return Ok((handshake, buffer));
+            }
+            Ok(None) => {}
+            Err(error) => return Err(Error::new(ErrorKind::InvalidData, error.to_string())),
+        }
+        read_some(tcp, &mut buffer, READ_BYTES).await?;
+    }
+}
+
+/// Starts the two tasks of a connection.
+pub(super) fn start(tcp: TcpStream, rest: BytesMut, peer: PeerKey, common: &Common) -> Link {
+    let tcp = Arc::new(tcp);
+    let (out, outgoing) = mpsc::channel(OUT_MAX);
+    let expected = Expected::default();
+    let reader = Reader {
+        tcp: Arc::clone(&tcp),
+        buffer: rest,
+        peer,
+        expected: Arc::clone(&expected),
+        common: common.clone(),
+    };
+    let writer = Writer { tcp, peer, common: common.clone() };
+    let (lost, also_lost) = (common.to_owner.clone(), common.to_owner.clone());
+    let read = tokio::spawn(async move {
+        let _ = reader.run().await;
+        let _ = lost.send(Input::Lost(peer)).await;
+    });
+    let write = tokio::spawn(async move {
+        let _ = writer.run(outgoing).await;
+        let _ = also_lost.send(Input::Lost(peer)).await;
+    });
+    Link { out, expected, tasks: [read.abort_handle(), write.abort_handle()] }
+}
+
+struct Reader {
+    tcp: Arc<TcpStream>,
+    buffer: BytesMut,
+    peer: PeerKey,
+    expected: Expected,
+    common: Common,
+}
+
+impl Reader {
+    async fn run(mut self) -> std::io::Result<()> {
+        loop {
+            while let Some(input) = self.next_buffered().await? {
+                if self.common.to_owner.send(input).await.is_err() {
+                    return Ok(());
+                }
+            }
+            let limit = if self.buffer.is_empty() { SILENCE_SECS_MAX } else { STALL_SECS_MAX };
+            let read = timeout(Duration::from_secs(limit), read_some(&self.tcp, &mut self.buffer, READ_BYTES)).await;
+            read.map_err(|_| Error::from(ErrorKind::TimedOut))??;
+        }
+    }
+
+    /// Whether the buffer begins with the head of a piece message (a keep-alive has no fifth byte of its own).
+    fn has_piece_head(&self) -> bool {
+        let head = self.buffer.first_chunk::<{ wire::PIECE_HEAD_BYTES }>();
+        head.is_some_and(|head| head[..4] != [0; 4] && head[4] == 7)
+    }
+
+    /// The next message in the buffer; a block is read to its end, whatever of it the buffer has.
+    async fn next_buffered(&mut self) -> std::io::Result<Option<Input>> {
+        loop {
+            if self.has_piece_head() {
+                return self.block().await.map(Some);
+            }
+            let (message, length) = match wire::Message::decode(&self.buffer) {
+                // A piece message without content, or one whose head is not whole, waits for its head.
+                Ok(Some((message, length))) => (own(&message), length),
+                Ok(None) => return Ok(None),
+                Err(error) => return Err(Error::new(ErrorKind::InvalidData, error.to_string())),
+            };
+            self.buffer.advance(length);
+            if let Some(message) = message {
+                return Ok(Some(Input::Event(Event::Message { peer: self.peer, message })));
+            }
+        }
+    }
+
+    /// Reads a block; one that nobody asked for is read past.
+    async fn block(&mut self) -> std::io::Result<Input> {
+        let mut head = self.buffer.split_to(wire::PIECE_HEAD_BYTES);
+        let length = (head.get_u32() as usize).checked_sub(9).filter(|length| *length <= wire::PIECE_DATA_BYTES_MAX);
+        let length = length.ok_or_else(|| Error::new(ErrorKind::InvalidData, "a block of impossible length"))?;
+        head.advance(1);
+        let raw = RawBlock { piece: head.get_u32(), offset_bytes: head.get_u32(), length_bytes: length as u32 };
+        let is_expected = self.expected.lock().expect("nobody panics while holding the blocks").remove(&raw);
+        let layout = self.common.supply.metainfo().layout();
+        let block = layout.block(raw.piece, raw.offset_bytes, raw.length_bytes);
+        let data = if is_expected { Some(self.payload(length).await?) } else { self.skip(length).await? };
+        // Outside every piece: said in words that the session judges.
+        Ok(match block {
+            Some(block) => Input::Block { peer: self.peer, block, data: data.unwrap_or_default() },
+            None => Input::Event(Event::Message { peer: self.peer, message: Message::Have(u32::MAX) }),
+        })
+    }
+
+    async fn payload(&mut self, length: usize) -> std::io::Result<Bytes> {
+        let mut payload = BytesMut::with_capacity(length);
+        let here = length.min(self.buffer.len());
+        payload.put(self.buffer.split_to(here));
+        self.book(here).await;
+        while payload.len() < length {
+            let before = payload.len();
+            self.fill(&mut payload, length - before).await?;
+            self.book(payload.len() - before).await;
+        }
+        Ok(payload.freeze())
+    }
+
+    async fn skip(&mut self, length: usize) -> std::io::Result<Option<Bytes>> {
+        let here = length.min(self.buffer.len());
+        self.buffer.advance(here);
+        self.book(here).await;
+        let mut left = length - here;
+        while left > 0 {
+            let mut past = BytesMut::with_capacity(left.min(READ_BYTES));
+            self.fill(&mut past, left.min(READ_BYTES)).await?;
+            self.book(past.len()).await;
+            left -= past.len();
+        }
+        Ok(None)
+    }
+
+    async fn fill(&self, into: &mut BytesMut, most: usize) -> std::io::Result<()> {
+        let most = if self.common.download.is_some() { most.min(PACED_BYTES_MAX) } else { most };
+        let read = timeout(Duration::from_secs(STALL_SECS_MAX), read_some(&self.tcp, into, most)).await;
+        read.map_err(|_| Error::from(ErrorKind::TimedOut))?
+    }
+
+    async fn book(&self, bytes: usize) {
+        if let Some(bucket) = &self.common.download {
+            bucket.take(bytes as u64).await;
+        }
+    }
+}
+
+struct Writer {
+    tcp: Arc<TcpStream>,
+    peer: PeerKey,
+    common: Common,
+}
+
+impl Writer {
+    async fn run(self, mut outgoing: mpsc::Receiver<Out>) -> std::io::Result<()> {
+        let mut batch = Vec::new();
+        while let Some(mut out) = outgoing.recv().await {
+            batch.clear();
+            let block = loop {
+                match out {
+                    Out::Message(message) => to_wire(&message).encode(&mut batch),
+                    Out::Block(block) => break Some(block),
+                }
+                match outgoing.try_recv() {
+                    Ok(next) if batch.len() < BATCH_BYTES => out = next,
+                    Ok(Out::Block(block)) => break Some(block),
+                    Ok(Out::Message(message)) => {
+                        to_wire(&message).encode(&mut batch);
+                        break None;
+                    }
+                    Err(_) => break None,
+                }
+            };
+            match block {
+                None => write_all(&self.tcp, &batch).await?,
+                Some(block) => self.block(&mut batch, block).await?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends a block behind what is gathered. One that is no longer there ends the connection: nothing else can be
+    /// said once its head is out.
+    async fn block(&self, batch: &mut Vec<u8>, block: Block) -> std::io::Result<()> {
+        let gone = || Error::new(ErrorKind::NotFound, "the block is gone");
+        let parts = self.common.supply.block(block).await.ok_or_else(gone)?;
+        wire::put_piece_head(batch, block.piece.get(), block.offset_bytes, block.length_bytes);
+        send_more(&self.tcp, batch).await?;
+        for part in parts {
+            match part {
+                Part::File { file, offset_bytes, length_bytes } => {
+                    self.file(&file, offset_bytes, length_bytes).await?;
+                }
+                Part::Bytes(bytes) => self.bytes(&bytes).await?,
+                Part::Zeros(length) => self.bytes(&vec![0; length as usize]).await?,
+            }
+        }
+        self.common.uploaded.fetch_add(u64::from(block.length_bytes), Ordering::Relaxed);
+        let _ = self.common.to_owner.send(Input::Event(Event::BlockSent { peer: self.peer, block })).await;
+        Ok(())
+    }
+
+    async fn file(&self, file: &std::fs::File, mut offset: u64, length: u64) -> std::io::Result<()> {
+        let end = offset + length;
+        while offset < end {
+            let mut step = end - offset;
+            if let Some(bucket) = &self.common.upload {
+                step = step.min(PACED_BYTES_MAX as u64);
+                bucket.take(step).await;
+            }
+            let until = offset + step;
+            while offset < until {
+                offset += within_stall(send_file(&self.tcp, file, offset, until - offset)).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn bytes(&self, bytes: &[u8]) -> std::io::Result<()> {
+        for chunk in bytes.chunks(PACED_BYTES_MAX) {
+            if let Some(bucket) = &self.common.upload {
+                bucket.take(chunk.len() as u64).await;
+            }
+            write_all(&self.tcp, chunk).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Reads at most so many bytes behind what is there; the end of the connection is an error.
+async fn read_some(tcp: &TcpStream, buffer: &mut BytesMut, most: usize) -> std::io::Result<()> {
+    buffer.reserve(most.min(READ_BYTES));
+    loop {
+        tcp.readable().await?;
+        match tcp.try_read_buf(&mut buffer.limit(most)) {
+            Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
+            Ok(_) => return Ok(()),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+pub(super) async fn write_all(tcp: &TcpStream, bytes: &[u8]) -> std::io::Result<()> {
+    write_flagged(tcp, bytes, SendFlags::NOSIGNAL).await
+}
+
+/// Writes what more follows at once, so that the kernel may join them.
+async fn send_more(tcp: &TcpStream, bytes: &[u8]) -> std::io::Result<()> {
+    write_flagged(tcp, bytes, SendFlags::NOSIGNAL | SendFlags::MORE).await
+}
+
+async fn write_flagged(tcp: &TcpStream, mut bytes: &[u8], flags: SendFlags) -> std::io::Result<()> {
+    while !bytes.is_empty() {
+        let send = || Ok(rustix::net::send(tcp, bytes, flags)?);
+        let sent = within_stall(tcp.async_io(Interest::WRITABLE, send)).await?;
+        bytes = &bytes[sent..];
+    }
+    Ok(())
+}
+
+async fn within_stall<T>(work: impl Future<Output = std::io::Result<T>>) -> std::io::Result<T> {
+    timeout(Duration::from_secs(3 * STALL_SECS_MAX), work).await.map_err(|_| Error::from(ErrorKind::TimedOut))?
+}
+
+fn raw(block: BlockRequest) -> RawBlock {
+    RawBlock { piece: block.piece, offset_bytes: block.offset_bytes, length_bytes: block.length_bytes }
+}
+
+/// A message from the wire as the session takes it; none for those it has no use for.
+fn own(message: &wire::Message<'_>) -> Option<Message> {
+    Some(match *message {
+        wire::Message::KeepAlive => Message::KeepAlive,
+        wire::Message::Choke => Message::Choke,
+        wire::Message::Unchoke => Message::Unchoke,
+        wire::Message::Interested => Message::Interested,
+        wire::Message::NotInterested => Message::NotInterested,
+        wire::Message::Have(piece) => Message::Have(piece),
+        wire::Message::Bitfield(bytes) => Message::Bitfield(bytes.to_vec()),
+        wire::Message::Request(block) => Message::Request(raw(block)),
+        wire::Message::Cancel(block) => Message::Cancel(raw(block)),
+        wire::Message::Reject(block) => Message::Reject(raw(block)),
+        wire::Message::HaveAll => Message::HaveAll,
+        wire::Message::HaveNone => Message::HaveNone,
+        wire::Message::Extended { id, payload } => Message::Extended { id, payload: payload.to_vec() },
+        wire::Message::Piece { .. }
+        | wire::Message::Port(_)
+        | wire::Message::Suggest(_)
+        | wire::Message::AllowedFast(_)
+        | wire::Message::Unknown(_) => return None,
+    })
+}
+
+/// A message of the session as the wire takes it.
+fn to_wire(message: &Message) -> wire::Message<'_> {
+    let request = |block: &RawBlock| BlockRequest {
+        piece: block.piece,
+        offset_bytes: block.offset_bytes,
+        length_bytes: block.length_bytes,
+    };
+    match message {
+        Message::KeepAlive => wire::Message::KeepAlive,
+        Message::Choke => wire::Message::Choke,
+        Message::Unchoke => wire::Message::Unchoke,
+        Message::Interested => wire::Message::Interested,
+        Message::NotInterested => wire::Message::NotInterested,
+        Message::Have(piece) => wire::Message::Have(*piece),
+        Message::Bitfield(bytes) => wire::Message::Bitfield(bytes),
+        Message::Request(block) => wire::Message::Request(request(block)),
+        Message::Cancel(block) => wire::Message::Cancel(request(block)),
+        Message::Reject(block) => wire::Message::Reject(request(block)),
+        Message::HaveAll => wire::Message::HaveAll,
+        Message::HaveNone => wire::Message::HaveNone,
+        Message::Extended { id, payload } => wire::Message::Extended { id: *id, payload },
+    }
+}

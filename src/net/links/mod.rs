@@ -1,0 +1,14 @@
+//! Peer links: joins one swarm's [`Session`](crate::swarm::Session) to TCP.
+//!
+//! One task owns the session ([`owner`]); each connection has a task that reads and one that writes ([`link`]) and
+//! says what happened over a bounded channel. Payload goes from the socket to the cache and from a file to the socket;
+//! the session never sees it. Digests are compared on blocking threads.
+
+mod door;
+mod link;
+mod owner;
+mod supply;
+
+pub use door::Door;
+pub use owner::{Announcer, Member, Progress, Setup};
+pub use supply::{Supply, WebSeed};

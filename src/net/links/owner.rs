@@ -1,0 +1,414 @@
+//! The task that owns a session: tells it what happened, does what it says.
+
+use super::link::{self, Common, Link, Out};
+use super::supply::{Supply, WebSeed};
+use crate::cache::CacheError;
+use crate::net::http;
+use crate::net::log::Log;
+use crate::net::rate::Bucket;
+use crate::swarm::{
+    Action, AnnounceEvent, Direction, Event, Message, PeerKey, Session, SessionConfig, Totals, WebSeedOutcome,
+};
+use crate::torrent::{Block, InfoHash, PeerId, PieceIndex};
+use crate::wire::Handshake;
+use bytes::{Bytes, BytesMut};
+use std::collections::{BTreeMap, HashMap};
+use std::future::Future;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+use tokio::net::TcpStream;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::AbortHandle;
+use tokio::time::{Instant, sleep_until, timeout};
+
+/// What waits for the owner; whoever has more to say waits.
+const INPUTS_MAX: usize = 256;
+/// What the owner takes in before it does what follows from it.
+const INPUTS_AT_ONCE: usize = 32;
+/// How long a connection to a peer may take to come up.
+const CONNECT_MILLIS_MAX: u64 = 1500;
+/// How long the goodbye to the tracker may take.
+const GOODBYE_SECS_MAX: u64 = 3;
+
+/// What the tracker answered: whom it points at, and when to ask again.
+pub type Announced = Option<(Vec<SocketAddr>, Duration)>;
+/// Announces to the tracker: the event, what is left, what was moved.
+pub type Announcer =
+    Arc<dyn Fn(AnnounceEvent, u64, Totals) -> Pin<Box<dyn Future<Output = Announced> + Send>> + Send + Sync>;
+
+/// What a swarm is joined with.
+pub struct Setup {
+    /// What the session is told once.
+    pub config: SessionConfig,
+    /// Its random ties come from it.
+    pub seed_value: u64,
+    /// Where blocks come from; a cache also takes them in.
+    pub supply: Supply,
+    /// Pieces over HTTP, where allowed.
+    pub web_seed: Option<WebSeed>,
+    /// The way to the tracker.
+    pub announcer: Option<Announcer>,
+    /// The address that connections go out from.
+    pub bind: Option<IpAddr>,
+    /// The rate of payload sent.
+    pub upload: Option<Arc<Bucket>>,
+    /// The rate of payload received.
+    pub download: Option<Arc<Bucket>>,
+    /// Where it says what happened.
+    pub log: Log,
+}
+
+/// How far a member of a swarm is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// Pieces held.
+    pub pieces: u32,
+    /// Whether all that is wanted is held; false until something was wanted.
+    pub is_complete: bool,
+    /// Payload moved.
+    pub totals: Totals,
+    /// Connections.
+    pub peers: usize,
+    /// The cache takes no more: what is missing must come by another way.
+    pub is_broken: bool,
+}
+
+/// What happens to a member.
+pub(super) enum Input {
+    Linked { tcp: TcpStream, theirs: Handshake, rest: BytesMut, address: SocketAddr, direction: Direction },
+    Lost(PeerKey),
+    Block { peer: PeerKey, block: Block, data: Bytes },
+    Http { piece: PieceIndex, outcome: Result<Vec<Bytes>, WebSeedOutcome> },
+    Stored { piece: PieceIndex, result: Result<(), CacheError> },
+    Event(Event),
+    Stop(oneshot::Sender<()>),
+}
+
+/// A swarm that is joined.
+#[derive(Clone)]
+pub struct Member {
+    info_hash: InfoHash,
+    peer_id: PeerId,
+    to_owner: mpsc::Sender<Input>,
+    progress: watch::Receiver<Progress>,
+    uploaded: Arc<AtomicU64>,
+}
+
+impl Member {
+    /// Joins a swarm.
+    pub fn join(setup: Setup) -> Self {
+        let (to_owner, inputs) = mpsc::channel(INPUTS_MAX);
+        let (told, progress) = watch::channel(Progress::default());
+        let uploaded = Arc::new(AtomicU64::new(0));
+        let info_hash = setup.supply.metainfo().info_hash();
+        let peer_id = setup.config.peer_id;
+        let layout = Arc::new(setup.supply.metainfo().layout().clone());
+        let common = Common {
+            supply: setup.supply.clone(),
+            upload: setup.upload.clone(),
+            download: setup.download.clone(),
+            uploaded: Arc::clone(&uploaded),
+            to_owner: to_owner.clone(),
+        };
+        let owner = Owner {
+            session: Session::new(setup.config.clone(), layout, setup.seed_value),
+            start: Instant::now(),
+            links: HashMap::new(),
+            next_key: 0,
+            parts: HashMap::new(),
+            fetches: HashMap::new(),
+            stop: None,
+            progress: Progress::default(),
+            setup,
+            common,
+            told,
+        };
+        tokio::spawn(owner.run(inputs));
+        Self { info_hash, peer_id, to_owner, progress, uploaded }
+    }
+
+    /// Which swarm.
+    pub fn info_hash(&self) -> InfoHash {
+        self.info_hash
+    }
+
+    /// Its own name there.
+    pub fn peer_id(&self) -> PeerId {
+        self.peer_id
+    }
+
+    /// Follows how far it is.
+    pub fn progress(&self) -> watch::Receiver<Progress> {
+        self.progress.clone()
+    }
+
+    /// Payload sent to peers.
+    pub fn uploaded(&self) -> &Arc<AtomicU64> {
+        &self.uploaded
+    }
+
+    /// Whether its task is alive.
+    pub fn is_alive(&self) -> bool {
+        !self.to_owner.is_closed()
+    }
+
+    /// Tells the session something.
+    pub async fn event(&self, event: Event) {
+        self.tell(Input::Event(event)).await;
+    }
+
+    pub(super) async fn tell(&self, input: Input) {
+        let _ = self.to_owner.send(input).await;
+    }
+
+    /// Says goodbye to the tracker and ends.
+    pub async fn stop(&self) {
+        let (said, done) = oneshot::channel();
+        if self.to_owner.send(Input::Stop(said)).await.is_ok() {
+            let _ = timeout(Duration::from_secs(GOODBYE_SECS_MAX + 1), done).await;
+        }
+    }
+}
+
+struct Owner {
+    session: Session,
+    start: Instant,
+    links: HashMap<PeerKey, Link>,
+    next_key: u32,
+    /// Blocks of pieces that are not whole yet.
+    parts: HashMap<PieceIndex, BTreeMap<u32, Bytes>>,
+    fetches: HashMap<PieceIndex, AbortHandle>,
+    stop: Option<oneshot::Sender<()>>,
+    progress: Progress,
+    setup: Setup,
+    common: Common,
+    told: watch::Sender<Progress>,
+}
+
+impl Owner {
+    async fn run(mut self, mut inputs: mpsc::Receiver<Input>) {
+        loop {
+            while let Some(action) = self.session.poll(self.start.elapsed()) {
+                self.perform(action);
+            }
+            self.tell_progress();
+            if self.stop.is_some() {
+                return self.say_goodbye().await;
+            }
+            let wake = self.session.next_timeout().map(|at| self.start + at);
+            let input = tokio::select! {
+                input = inputs.recv() => input,
+                () = async { sleep_until(wake.unwrap_or_else(Instant::now)).await }, if wake.is_some() => {
+                    Some(Input::Event(Event::Tick))
+                }
+            };
+            let Some(input) = input else { return };
+            self.take_in(input);
+            for _ in 1..INPUTS_AT_ONCE {
+                let Ok(input) = inputs.try_recv() else { break };
+                self.take_in(input);
+            }
+        }
+    }
+
+    fn handle(&mut self, event: Event) {
+        self.session.handle(self.start.elapsed(), event);
+    }
+
+    fn take_in(&mut self, input: Input) {
+        match input {
+            Input::Event(event) => self.handle(event),
+            Input::Linked { tcp, theirs, rest, address, direction } => {
+                let peer = PeerKey(self.next_key);
+                self.next_key += 1;
+                self.links.insert(peer, link::start(tcp, rest, peer, &self.common));
+                let (fast, extended) = (theirs.reserved.fast(), theirs.reserved.extended());
+                self.handle(Event::PeerConnected { peer, id: theirs.peer_id, address, direction, fast, extended });
+            }
+            Input::Lost(peer) => {
+                if self.links.remove(&peer).is_some() {
+                    self.handle(Event::PeerLost { peer });
+                }
+            }
+            Input::Block { peer, block, data } => {
+                if !data.is_empty() && self.links.contains_key(&peer) && self.session.expects(peer, block) {
+                    self.parts.entry(block.piece).or_default().insert(block.offset_bytes, data);
+                }
+                if self.links.contains_key(&peer) {
+                    self.handle(Event::BlockReceived { peer, block });
+                }
+            }
+            Input::Http { piece, outcome } => {
+                if self.fetches.remove(&piece).is_none() {
+                    return;
+                }
+                let outcome = match outcome {
+                    Ok(parts) => {
+                        let mut at = 0;
+                        let placed = parts.into_iter().map(|part| {
+                            let place = at;
+                            at += part.len() as u32;
+                            (place, part)
+                        });
+                        self.parts.insert(piece, placed.collect());
+                        WebSeedOutcome::Received
+                    }
+                    Err(outcome) => outcome,
+                };
+                self.handle(Event::WebSeed { piece, outcome });
+            }
+            Input::Stored { piece, result } => self.stored(piece, result),
+            Input::Stop(said) => {
+                self.stop = Some(said);
+                self.handle(Event::Stop);
+            }
+        }
+    }
+
+    fn stored(&mut self, piece: PieceIndex, result: Result<(), CacheError>) {
+        match result {
+            Ok(()) => self.handle(Event::Verified { piece, ok: true }),
+            Err(CacheError::WrongDigest { .. }) => self.handle(Event::Verified { piece, ok: false }),
+            Err(error) => {
+                // No peer is to blame: the machine cannot keep more, so it takes no more.
+                if !self.progress.is_broken {
+                    self.setup.log.warning("cache-failed", &[("reason", &error)]);
+                    self.progress.is_broken = true;
+                }
+            }
+        }
+    }
+
+    fn perform(&mut self, action: Action) {
+        match action {
+            Action::Connect { address } => self.connect(address),
+            Action::Disconnect { peer, reason } => {
+                if self.links.remove(&peer).is_some() && reason.is_ban() {
+                    self.setup.log.warning("peer-banned", &[("peer", &peer.0), ("reason", &reason)]);
+                }
+            }
+            Action::Send { peer, message } => self.send(peer, message),
+            Action::SendBlock { peer, block } => self.push(peer, Out::Block(block)),
+            Action::Verify { piece } => self.verify(piece),
+            Action::PieceDone { piece } => {
+                self.parts.remove(&piece);
+                self.progress.pieces = self.session.held().count();
+            }
+            Action::SetDone => self.progress.is_complete = true,
+            Action::Announce { event, left_bytes } => self.announce(event, left_bytes),
+            Action::FetchHttp { piece } => self.fetch(piece),
+            Action::CancelHttp { piece } => {
+                if let Some(fetch) = self.fetches.remove(&piece) {
+                    fetch.abort();
+                }
+            }
+            Action::Report { address, reason, .. } => {
+                self.setup.log.warning("peer-reported", &[("address", &address), ("reason", &reason)]);
+            }
+        }
+    }
+
+    fn connect(&self, address: SocketAddr) {
+        let (to_owner, bind) = (self.common.to_owner.clone(), self.setup.bind);
+        let (info_hash, us) = (self.common.supply.metainfo().info_hash(), self.setup.config.peer_id);
+        tokio::spawn(async move {
+            let connecting = timeout(Duration::from_millis(CONNECT_MILLIS_MAX), http::connect(address, bind));
+            let linked = async {
+                let tcp = connecting.await.ok()?.ok()?;
+                let limit = Duration::from_secs(link::HANDSHAKE_SECS_MAX);
+                let (theirs, rest) = timeout(limit, link::greet(&tcp, info_hash, us)).await.ok()?.ok()?;
+                Some(Input::Linked { tcp, theirs, rest, address, direction: Direction::Outgoing })
+            };
+            let input = linked.await.unwrap_or(Input::Event(Event::ConnectFailed { address }));
+            let _ = to_owner.send(input).await;
+        });
+    }
+
+    fn send(&mut self, peer: PeerKey, message: Message) {
+        if let Some(link) = self.links.get(&peer) {
+            let mut expected = link.expected.lock().expect("nobody panics while holding the blocks");
+            match message {
+                Message::Request(block) => {
+                    expected.insert(block);
+                }
+                Message::Cancel(block) => {
+                    expected.remove(&block);
+                }
+                _ => {}
+            }
+        }
+        self.push(peer, Out::Message(message));
+    }
+
+    fn push(&mut self, peer: PeerKey, out: Out) {
+        let Some(link) = self.links.get(&peer) else { return };
+        if link.out.try_send(out).is_err() {
+            self.links.remove(&peer);
+            self.handle(Event::PeerLost { peer });
+        }
+    }
+
+    fn verify(&mut self, piece: PieceIndex) {
+        let parts: Vec<Bytes> = self.parts.remove(&piece).unwrap_or_default().into_values().collect();
+        let Supply::Cache(cache) = &self.common.supply else { return };
+        let (cache, to_owner) = (Arc::clone(cache), self.common.to_owner.clone());
+        tokio::task::spawn_blocking(move || {
+            let result = cache.store(piece, &parts);
+            let _ = to_owner.blocking_send(Input::Stored { piece, result });
+        });
+    }
+
+    fn announce(&self, event: AnnounceEvent, left_bytes: u64) {
+        let Some(announcer) = &self.setup.announcer else { return };
+        // The last word is said where the end is waited for.
+        if event == AnnounceEvent::Stopped {
+            return;
+        }
+        let (answer, to_owner) = (announcer(event, left_bytes, self.session.totals()), self.common.to_owner.clone());
+        tokio::spawn(async move {
+            let event = match answer.await {
+                Some((peers, interval)) => Event::Peers { peers, interval },
+                None => Event::AnnounceFailed,
+            };
+            let _ = to_owner.send(Input::Event(event)).await;
+        });
+    }
+
+    async fn say_goodbye(mut self) {
+        if let Some(announcer) = &self.setup.announcer {
+            let goodbye = announcer(AnnounceEvent::Stopped, 0, self.session.totals());
+            let _ = timeout(Duration::from_secs(GOODBYE_SECS_MAX), goodbye).await;
+        }
+        self.fetches.values().for_each(AbortHandle::abort);
+        if let Some(said) = self.stop.take() {
+            let _ = said.send(());
+        }
+    }
+
+    fn fetch(&mut self, piece: PieceIndex) {
+        let to_owner = self.common.to_owner.clone();
+        let (web_seed, metainfo) = (self.setup.web_seed.clone(), self.common.supply.metainfo().clone());
+        let task = tokio::spawn(async move {
+            let outcome = match &web_seed {
+                Some(web_seed) => web_seed.piece(&metainfo, piece).await,
+                None => Err(WebSeedOutcome::Failed),
+            };
+            let _ = to_owner.send(Input::Http { piece, outcome }).await;
+        });
+        self.fetches.insert(piece, task.abort_handle());
+    }
+
+    fn tell_progress(&mut self) {
+        self.progress.totals = self.session.totals();
+        self.progress.peers = self.links.len();
+        let now = self.progress;
+        self.told.send_if_modified(|told| {
+            let news = (told.pieces, told.is_complete, told.is_broken) != (now.pieces, now.is_complete, now.is_broken);
+            *told = now;
+            news
+        });
+    }
+}

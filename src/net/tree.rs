@@ -1,0 +1,149 @@
+//! A tree of files that is served: open files with what HTTP says of them, kept for a moment.
+//!
+//! Invariant: nothing outside the tree is ever opened. A path is refused by its text first (`..`, empty parts); a
+//! symbolic link may lead elsewhere only where the tree's owner put it on purpose: it must end at a file.
+
+use super::http::http_date;
+use std::collections::HashMap;
+use std::fs::File;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+/// Files kept open in one tree.
+const OPEN_FILES_MAX: usize = 512;
+/// How long an open file is served without a look whether the tree has another one now.
+const FRESH: Duration = Duration::from_secs(1);
+
+/// An open file and what HTTP says of it.
+#[derive(Debug)]
+pub struct TreeFile {
+    /// The file.
+    pub file: Arc<File>,
+    /// Its length.
+    pub length_bytes: u64,
+    /// Changes whenever the file does.
+    pub etag: String,
+    /// When it was last changed, as HTTP writes it.
+    pub last_modified: String,
+    identity: Identity,
+}
+
+/// Tells whether a path still leads to the same bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Identity {
+    device: u64,
+    inode: u64,
+    length_bytes: u64,
+    changed: (i64, i64),
+}
+
+impl Identity {
+    fn of(metadata: &std::fs::Metadata) -> Self {
+        Self {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+            length_bytes: metadata.len(),
+            changed: (metadata.mtime(), metadata.mtime_nsec()),
+        }
+    }
+}
+
+/// A folder that is served.
+#[derive(Debug)]
+pub struct Tree {
+    root: PathBuf,
+    open: Mutex<HashMap<String, (Instant, Arc<TreeFile>)>>,
+}
+
+impl Tree {
+    /// The tree below this folder.
+    pub fn new(root: PathBuf) -> Self {
+        Self { root, open: Mutex::default() }
+    }
+
+    /// The folder.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The file of this path relative to the tree, none where there is no such file.
+    pub async fn file(self: &Arc<Self>, path: &str) -> Option<Arc<TreeFile>> {
+        if let Some(file) = self.fresh(path) {
+            return Some(file);
+        }
+        let (tree, path) = (Arc::clone(self), path.to_owned());
+        tokio::task::spawn_blocking(move || tree.load(&path)).await.ok().flatten()
+    }
+
+    fn fresh(&self, path: &str) -> Option<Arc<TreeFile>> {
+        let open = self.open.lock().expect("nobody panics while holding the files");
+        open.get(path).filter(|(seen, _)| seen.elapsed() < FRESH).map(|(_, file)| Arc::clone(file))
+    }
+
+    /// Opens a file, or sees that the open one is still the tree's.
+    fn load(&self, path: &str) -> Option<Arc<TreeFile>> {
+        let full = self.root.join(stays_inside(path)?);
+        let known = self.open.lock().expect("nobody panics while holding the files").get(path).map(|k| Arc::clone(&k.1));
+        if let Some(file) = known
+            && std::fs::metadata(&full).is_ok_and(|metadata| Identity::of(&metadata) == file.identity)
+        {
+            self.remember(path, &file);
+            return Some(file);
+        }
+        let file = File::open(full).ok()?;
+        let metadata = file.metadata().ok().filter(std::fs::Metadata::is_file)?;
+        let identity = Identity::of(&metadata);
+        let file = Arc::new(TreeFile {
+            file: Arc::new(file),
+            length_bytes: metadata.len(),
+            etag: format!("\"{:x}.{:x}-{:x}\"", identity.changed.0, identity.changed.1, metadata.len()),
+            last_modified: metadata.modified().map(http_date).unwrap_or_default(),
+            identity,
+        });
+        self.remember(path, &file);
+        Some(file)
+    }
+
+    fn remember(&self, path: &str, file: &Arc<TreeFile>) {
+        let mut open = self.open.lock().expect("nobody panics while holding the files");
+        if open.len() >= OPEN_FILES_MAX && !open.contains_key(path) {
+            let oldest = open.iter().min_by_key(|(_, (seen, _))| *seen).map(|(path, _)| path.clone());
+            oldest.and_then(|oldest| open.remove(&oldest));
+        }
+        open.insert(path.to_owned(), (Instant::now(), Arc::clone(file)));
+    }
+}
+
+/// A relative path that stays below where it begins; none for any other.
+pub(super) fn stays_inside(path: &str) -> Option<&str> {
+    let good = !path.is_empty()
+        && !path.contains('\0')
+        && path.split('/').all(|part| !part.is_empty() && part != "." && part != "..");
+    good.then_some(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn files_of_the_tree_and_no_others_are_opened_and_changes_are_seen() {
+        let folder = tempfile::tempdir().expect("a folder");
+        std::fs::create_dir_all(folder.path().join("tree/sub")).expect("folders");
+        std::fs::write(folder.path().join("secret"), "s").expect("written");
+        std::fs::write(folder.path().join("tree/sub/a.rpm"), "one").expect("written");
+        let tree = Arc::new(Tree::new(folder.path().join("tree")));
+        let first = tree.file("sub/a.rpm").await.expect("the file");
+        assert_eq!(first.length_bytes, 3);
+        for path in ["../secret", "sub/../../secret", "/etc/passwd", "sub//a.rpm", "sub/./a.rpm", "sub", "", "none"] {
+            assert!(tree.file(path).await.is_none(), "{path}");
+        }
+        std::fs::write(folder.path().join("tree/sub/b"), "three").expect("written");
+        std::fs::rename(folder.path().join("tree/sub/b"), folder.path().join("tree/sub/a.rpm")).expect("renamed");
+        let second = tree.load("sub/a.rpm").expect("the file");
+        assert_eq!(second.length_bytes, 5);
+        assert_ne!(first.etag, second.etag);
+    }
+}
