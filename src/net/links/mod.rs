@@ -10,5 +10,5 @@ mod owner;
 mod supply;
 
 pub use door::Door;
-pub use owner::{Announcer, Member, Progress, Setup};
+pub use owner::{Announced, Announcer, Member, Progress, Setup};
 pub use supply::{Supply, WebSeed};

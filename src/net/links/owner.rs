@@ -7,7 +7,7 @@ use crate::net::http;
 use crate::net::log::Log;
 use crate::net::rate::Bucket;
 use crate::swarm::{
-    Action, AnnounceEvent, Direction, Event, Message, PeerKey, Session, SessionConfig, Totals, WebSeedOutcome,
+    Action, AnnounceEvent, Direction, Event, Message, PeerKey, Session, SessionConfig, Source, Totals, WebSeedOutcome,
 };
 use crate::torrent::{Block, InfoHash, PeerId, PieceIndex};
 use crate::wire::Handshake;
@@ -82,7 +82,7 @@ pub(super) enum Input {
     Lost(PeerKey),
     Block { peer: PeerKey, block: Block, data: Bytes },
     Http { piece: PieceIndex, outcome: Result<Vec<Bytes>, WebSeedOutcome> },
-    Stored { piece: PieceIndex, result: Result<(), CacheError> },
+    Stored { piece: PieceIndex, source: Source, result: Result<(), CacheError> },
     Event(Event),
     Stop(oneshot::Sender<()>),
 }
@@ -178,8 +178,8 @@ struct Owner {
     start: Instant,
     links: HashMap<PeerKey, Link>,
     next_key: u32,
-    /// Blocks of pieces that are not whole yet.
-    parts: HashMap<PieceIndex, BTreeMap<u32, Bytes>>,
+    /// Blocks of pieces that are not whole yet, apart by who sent them, so that a wrong piece has one culprit.
+    parts: HashMap<(PieceIndex, Source), BTreeMap<u32, Bytes>>,
     fetches: HashMap<PieceIndex, AbortHandle>,
     stop: Option<oneshot::Sender<()>>,
     progress: Progress,
@@ -235,7 +235,7 @@ impl Owner {
             }
             Input::Block { peer, block, data } => {
                 if !data.is_empty() && self.links.contains_key(&peer) && self.session.expects(peer, block) {
-                    self.parts.entry(block.piece).or_default().insert(block.offset_bytes, data);
+                    self.parts.entry((block.piece, Source::Peer(peer))).or_default().insert(block.offset_bytes, data);
                 }
                 if self.links.contains_key(&peer) {
                     self.handle(Event::BlockReceived { peer, block });
@@ -253,14 +253,14 @@ impl Owner {
                             at += part.len() as u32;
                             (place, part)
                         });
-                        self.parts.insert(piece, placed.collect());
+                        self.parts.insert((piece, Source::WebSeed), placed.collect());
                         WebSeedOutcome::Received
                     }
                     Err(outcome) => outcome,
                 };
                 self.handle(Event::WebSeed { piece, outcome });
             }
-            Input::Stored { piece, result } => self.stored(piece, result),
+            Input::Stored { piece, source, result } => self.stored(piece, source, result),
             Input::Stop(said) => {
                 self.stop = Some(said);
                 self.handle(Event::Stop);
@@ -268,10 +268,10 @@ impl Owner {
         }
     }
 
-    fn stored(&mut self, piece: PieceIndex, result: Result<(), CacheError>) {
+    fn stored(&mut self, piece: PieceIndex, source: Source, result: Result<(), CacheError>) {
         match result {
-            Ok(()) => self.handle(Event::Verified { piece, ok: true }),
-            Err(CacheError::WrongDigest { .. }) => self.handle(Event::Verified { piece, ok: false }),
+            Ok(()) => self.handle(Event::Verified { piece, source, ok: true }),
+            Err(CacheError::WrongDigest { .. }) => self.handle(Event::Verified { piece, source, ok: false }),
             Err(error) => {
                 // No peer is to blame: the machine cannot keep more, so it takes no more.
                 if !self.progress.is_broken {
@@ -292,11 +292,11 @@ impl Owner {
             }
             Action::Send { peer, message } => self.send(peer, message),
             Action::SendBlock { peer, block } => self.push(peer, Out::Block(block)),
-            Action::Verify { piece } => self.verify(piece),
-            Action::PieceDone { piece } => {
-                self.parts.remove(&piece);
-                self.progress.pieces = self.session.held().count();
+            Action::Verify { piece, source } => self.verify(piece, source),
+            Action::Forget { piece, source } => {
+                self.parts.remove(&(piece, source));
             }
+            Action::PieceDone { .. } => self.progress.pieces = self.session.held().count(),
             Action::SetDone => self.progress.is_complete = true,
             Action::Announce { event, left_bytes } => self.announce(event, left_bytes),
             Action::FetchHttp { piece } => self.fetch(piece),
@@ -351,13 +351,13 @@ impl Owner {
         }
     }
 
-    fn verify(&mut self, piece: PieceIndex) {
-        let parts: Vec<Bytes> = self.parts.remove(&piece).unwrap_or_default().into_values().collect();
+    fn verify(&mut self, piece: PieceIndex, source: Source) {
+        let parts: Vec<Bytes> = self.parts.remove(&(piece, source)).unwrap_or_default().into_values().collect();
         let Supply::Cache(cache) = &self.common.supply else { return };
         let (cache, to_owner) = (Arc::clone(cache), self.common.to_owner.clone());
         tokio::task::spawn_blocking(move || {
             let result = cache.store(piece, &parts);
-            let _ = to_owner.blocking_send(Input::Stored { piece, result });
+            let _ = to_owner.blocking_send(Input::Stored { piece, source, result });
         });
     }
 
