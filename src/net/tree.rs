@@ -85,7 +85,8 @@ impl Tree {
     /// Opens a file, or sees that the open one is still the tree's.
     fn load(&self, path: &str) -> Option<Arc<TreeFile>> {
         let full = self.root.join(stays_inside(path)?);
-        let known = self.open.lock().expect("nobody panics while holding the files").get(path).map(|k| Arc::clone(&k.1));
+        let known =
+            self.open.lock().expect("nobody panics while holding the files").get(path).map(|k| Arc::clone(&k.1));
         if let Some(file) = known
             && std::fs::metadata(&full).is_ok_and(|metadata| Identity::of(&metadata) == file.identity)
         {

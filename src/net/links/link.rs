@@ -108,13 +108,8 @@ pub(super) fn start(tcp: TcpStream, rest: BytesMut, peer: PeerKey, common: &Comm
     let tcp = Arc::new(tcp);
     let (out, outgoing) = mpsc::channel(OUT_MAX);
     let expected = Expected::default();
-    let reader = Reader {
-        tcp: Arc::clone(&tcp),
-        buffer: rest,
-        peer,
-        expected: Arc::clone(&expected),
-        common: common.clone(),
-    };
+    let reader =
+        Reader { tcp: Arc::clone(&tcp), buffer: rest, peer, expected: Arc::clone(&expected), common: common.clone() };
     let writer = Writer { tcp, peer, common: common.clone() };
     let (lost, also_lost) = (common.to_owner.clone(), common.to_owner.clone());
     let read = tokio::spawn(async move {

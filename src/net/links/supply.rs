@@ -96,7 +96,11 @@ impl WebSeed {
         headers.extend(self.headers.iter().map(|(name, value)| (*name, value.as_str())));
         let mut answer = self.client.get(&path, &headers).await.map_err(failed)?;
         let is_part = answer.status == 206
-            && answer.headers.get("content-range").and_then(content_range).is_some_and(|(range, _)| range == (start..end));
+            && answer
+                .headers
+                .get("content-range")
+                .and_then(content_range)
+                .is_some_and(|(range, _)| range == (start..end));
         let is_whole = answer.status == 200 && answer.length_bytes() == Some(end) && start == 0;
         if matches!(answer.status, 429 | 503) {
             let wait = answer.headers.number("retry-after").unwrap_or(1).clamp(1, 30);
