@@ -2,11 +2,89 @@
 
 use crate::context::Context;
 use crate::error::{Failure, Kind};
+use crate::ui;
+use anyhow::Context as _;
+use rocks::cluster::Release;
+use rocks::kickstart::Renderer;
+use rocks::profile::Profile;
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::path::Path;
 
-/// Not there yet
+/// Turn a profile into a Kickstart file
 #[derive(clap::Args)]
-pub(crate) struct Args {}
+#[command(after_help = "Example: rocks compile-graph compute-0-0 | rocks kickstart > ks.cfg")]
+pub(crate) struct Args {
+    /// The profile (XML, as compile-graph prints it); '-' is standard input
+    #[arg(value_name = "FILE", default_value = "-")]
+    profile: String,
+    /// The release of the installer: rocks7, rhel7, rhel8, rhel9, rhel10, fedora
+    /// [default: the profile's attribute kickstart_release, else rhel9]
+    #[arg(long)]
+    release: Option<Release>,
+}
 
-pub(crate) fn run(context: &Context, _args: Args) -> anyhow::Result<()> {
-    Err(Failure::new(Kind::Failed, format!("kickstart does not exist yet ({})", context.cluster().display())).into())
+pub(crate) fn run(context: &Context, args: Args) -> anyhow::Result<()> {
+    let (name, text) = read(&args.profile)?;
+    let invalid = |error: String| Failure::new(Kind::Invalid, format!("{name}: {error}"));
+    let profile = Profile::from_xml(&text).map_err(|error| invalid(error.to_string()))?;
+    let release = match args.release {
+        Some(release) => release,
+        None => release_of(&profile)?,
+    };
+    let renderer = renderer(&context.cluster().join("templates"))?;
+    let kickstart = renderer.render(&profile, release);
+    ui::print(&kickstart.map_err(|error| Failure::new(Kind::Invalid, error.to_string()))?)
+}
+
+/// The release a profile is for: its attribute `kickstart_release`, EL 9 where it has none.
+pub(crate) fn release_of(profile: &Profile) -> anyhow::Result<Release> {
+    let Some(text) = profile.attribute("kickstart_release") else { return Ok(Release::Rhel9) };
+    let problem = |error| Failure::new(Kind::Invalid, format!("attribute 'kickstart_release': {error}"));
+    Ok(Release::parse(text).map_err(problem)?)
+}
+
+/// Our templates, with the files of a folder in place of those of the same name.
+pub(crate) fn renderer(folder: &Path) -> anyhow::Result<Renderer> {
+    Renderer::new(&overrides(folder)?).map_err(|error| Failure::new(Kind::Invalid, error.to_string()).into())
+}
+
+/// The templates in a folder by file name; none where there is no folder.
+pub(crate) fn overrides(folder: &Path) -> anyhow::Result<BTreeMap<String, String>> {
+    let reading = || format!("read templates of '{}'", folder.display());
+    let mut found = BTreeMap::new();
+    let entries = match std::fs::read_dir(folder) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(found),
+        entries => entries.with_context(reading)?,
+    };
+    for entry in entries {
+        let path = entry.with_context(reading)?.path();
+        let Some(name) = path.file_name().and_then(|name| name.to_str()) else { continue };
+        if name.ends_with(".j2") && path.is_file() {
+            let bytes = std::fs::read(&path).with_context(reading)?;
+            let text = String::from_utf8(bytes);
+            let problem = |_| Failure::new(Kind::Invalid, format!("{}: is not UTF-8 text", path.display()));
+            found.insert(name.to_owned(), text.map_err(problem)?);
+        }
+    }
+    Ok(found)
+}
+
+/// A text and the name it goes by in messages; '-' is standard input.
+pub(crate) fn read(file: &str) -> anyhow::Result<(String, String)> {
+    let (name, bytes) = match file {
+        "-" => {
+            let mut bytes = Vec::new();
+            std::io::stdin().lock().read_to_end(&mut bytes).context("read standard input")?;
+            ("standard input".to_owned(), bytes)
+        }
+        path => match std::fs::read(path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return Err(Failure::new(Kind::NotFound, format!("no file '{path}'")).into());
+            }
+            bytes => (path.to_owned(), bytes.with_context(|| format!("read '{path}'"))?),
+        },
+    };
+    let problem = |_| Failure::new(Kind::Invalid, format!("{name}: is not UTF-8 text"));
+    Ok((name.clone(), String::from_utf8(bytes).map_err(problem)?))
 }

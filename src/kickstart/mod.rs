@@ -1,1 +1,23 @@
 //! Stage 2: a profile becomes a Kickstart file through Jinja templates; validation. Runs on the node.
+//!
+//! - `section` reads a profile: which elements count, and what each section gets from them (`judge`, `script`,
+//!   `packages`, `ansible`); `shell` writes the shell they become.
+//! - `modern` says the commands of an older installer in the words of today's, out of the facts in `grammar`.
+//! - `render` pours it all into the templates of `templates/`.
+//! - `check` finds what would fail at install time in any Kickstart file, ours or not.
+
+mod ansible;
+mod error;
+mod grammar;
+mod judge;
+mod line;
+mod modern;
+mod packages;
+mod render;
+mod script;
+mod section;
+mod shell;
+
+pub use error::KickstartError;
+pub use packages::PackageList;
+pub use render::{Bootstrap, Renderer, packages};

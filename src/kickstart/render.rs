@@ -1,0 +1,249 @@
+//! Profile in, Kickstart out: the sections of a profile poured into the Jinja templates.
+//!
+//! The templates of `templates/` are compiled in; a site replaces one by giving another text under its name. An
+//! unknown name in a template is an error, never an empty string.
+
+use super::modern::modernise;
+use super::script::Dialect;
+use super::section::{Command, Script, Sections, rocks7_accepts};
+use super::{KickstartError, PackageList, grammar::Grammar, shell};
+use crate::cluster::Release;
+use crate::profile::Profile;
+use minijinja::syntax::SyntaxConfig;
+use minijinja::{AutoEscape, Environment, Error, ErrorKind, UndefinedBehavior, Value, context};
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+/// The templates we ship that stage 2 uses: file name and text.
+const TEMPLATES: [(&str, &str); 7] = [
+    ("kickstart.cfg.j2", include_str!("../../templates/kickstart.cfg.j2")),
+    ("kickstart-head.cfg.j2", include_str!("../../templates/kickstart-head.cfg.j2")),
+    ("kickstart-packages.cfg.j2", include_str!("../../templates/kickstart-packages.cfg.j2")),
+    ("kickstart-scripts.cfg.j2", include_str!("../../templates/kickstart-scripts.cfg.j2")),
+    ("kickstart-rocks7.cfg.j2", include_str!("../../templates/kickstart-rocks7.cfg.j2")),
+    ("bootstrap.ks.j2", include_str!("../../templates/bootstrap.ks.j2")),
+    ("dnf.conf.j2", include_str!("../../templates/dnf.conf.j2")),
+];
+
+/// The file name of the template that everything of a Kickstart comes from.
+const KICKSTART: &str = "kickstart.cfg.j2";
+/// The file name of the template of the Kickstart that a machine first gets.
+const BOOTSTRAP: &str = "bootstrap.ks.j2";
+
+/// Turns profiles into Kickstart files. Made once, used for any number of profiles, from any thread.
+#[derive(Debug)]
+pub struct Renderer {
+    templates: Environment<'static>,
+}
+
+/// What the frontend fills the first Kickstart of a machine with, before the machine is known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bootstrap {
+    /// Where the frontend listens (`http://10.1.1.1:8080`), without a slash at its end.
+    pub frontend: String,
+    /// Where the machine's proxy listens (`127.0.0.1:7180`).
+    pub proxy: String,
+    /// Further arguments of `rocks fetch`, each a word of the shell already.
+    pub arguments: Vec<String>,
+}
+
+/// A script as the templates see it: what follows `%pre` or `%post`, with a blank before it, and a text that fits.
+fn section(head: String, text: String) -> Value {
+    context! { head, text }
+}
+
+impl Renderer {
+    /// Compiles our templates, and `overrides` (file name to text) in place of those of the same name.
+    pub fn new(overrides: &BTreeMap<String, String>) -> Result<Self, KickstartError> {
+        let mut templates = Environment::new();
+        templates.set_undefined_behavior(UndefinedBehavior::Strict);
+        let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).keep_trailing_newline(true).build();
+        templates.set_syntax(syntax.expect("the delimiters are the usual ones"));
+        templates.set_auto_escape_callback(|_| AutoEscape::None);
+        for (name, text) in TEMPLATES {
+            if !overrides.contains_key(name) {
+                templates.add_template(name, text).map_err(|error| template_error(name, text, &error))?;
+            }
+        }
+        for (name, text) in overrides {
+            let added = templates.add_template_owned(name.clone(), text.clone());
+            added.map_err(|error| template_error(name, text, &error))?;
+        }
+        Ok(Self { templates })
+    }
+
+    /// The Kickstart file of a profile, for this release of the installer.
+    pub fn render(&self, profile: &Profile, release: Release) -> Result<String, KickstartError> {
+        let old = release == Release::Rocks7;
+        let grammar = Grammar::of(release);
+        let sections = match old {
+            true => Sections::read(profile, Dialect::Rocks7, &rocks7_accepts)?,
+            false => Sections::read(profile, Dialect::Modern, &move |name| {
+                rocks7_accepts(name) || grammar.command(name).is_some() || !Grammar::known_in(name, None).is_empty()
+            })?,
+        };
+        let modern = if old { None } else { Some(modernise(&sections.commands, release)) };
+        let mut changes = modern.as_ref().map(|modern| modern.changes.clone()).unwrap_or_default();
+        if sections.without_rcs > 0 {
+            changes.push("files are not put under RCS, nor copied to /var/rocks".to_owned());
+        }
+        let (pre, post) = match old {
+            true => (sections.pre.iter().map(old_pre).collect(), old_post(&sections)),
+            false => {
+                let kept: Vec<&Script> = sections.post.iter().filter(|script| !is_log_record(script)).collect();
+                if kept.len() < sections.post.len() {
+                    changes.push("records of each node's begin and end left out: every script has its own log".to_owned());
+                }
+                (modern_scripts("pre", sections.pre.iter()), modern_scripts("post", kept.into_iter()))
+            }
+        };
+        let attributes = profile.attributes.iter().map(|(name, value)| (&**name, &**value));
+        let order = sections.order.iter().map(|(file, roll)| context! { file => &**file, roll => &**roll });
+        let commands = match modern {
+            Some(modern) => modern.lines,
+            None => sections.commands.iter().map(old_line).collect(),
+        };
+        self.fill(
+            KICKSTART,
+            context! {
+                release => release.as_str(),
+                attributes => Value::from_pairs(attributes),
+                order => order.collect::<Vec<_>>(),
+                debug => sections.debug,
+                commands,
+                changes,
+                packages => sections.packages,
+                pre,
+                post,
+            },
+        )
+    }
+
+    /// The Kickstart file that a machine first gets: it fetches `rocks`, has it fetch the machine's own, and includes
+    /// that.
+    pub fn bootstrap(&self, bootstrap: &Bootstrap) -> Result<String, KickstartError> {
+        let Bootstrap { frontend, proxy, arguments } = bootstrap;
+        self.fill(BOOTSTRAP, context! { frontend, proxy, arguments => arguments.clone() })
+    }
+
+    fn fill(&self, name: &str, values: Value) -> Result<String, KickstartError> {
+        let template = self.templates.get_template(name).expect("our templates are added first");
+        template.render(values).map_err(|error| {
+            let name = innermost(&error).name().unwrap_or(name).to_owned();
+            let source = self.templates.get_template(&name).map(|t| t.source().to_owned()).unwrap_or_default();
+            template_error(&name, &source, &error)
+        })
+    }
+}
+
+/// The packages that a profile asks for: what its distribution's closure is given.
+pub fn packages(profile: &Profile) -> Result<PackageList, KickstartError> {
+    let sections = Sections::read(profile, Dialect::Modern, &|_| false)?;
+    Ok(PackageList::from_lines(sections.packages.iter().flat_map(|line| line.lines())))
+}
+
+fn old_line(command: &Command) -> String {
+    format!("{} {}", command.name, command.text).trim_end().to_owned()
+}
+
+fn old_pre(script: &Script) -> Value {
+    let interpreter = script.interpreter.as_ref().map(|i| format!(" --interpreter {i}")).unwrap_or_default();
+    let head = format!(" --log=/tmp/ks-pre.log{interpreter} {}", script.argument).trim_end().to_owned();
+    section(head, fitting(&script.text, script.interpreter.as_deref().unwrap_or("/bin/sh")))
+}
+
+/// The original ran every script from a file of its own, numbered on from the temporary files of its `<file>`s.
+fn old_post(sections: &Sections) -> Vec<Value> {
+    let wrap = |(number, script): (usize, &Script)| {
+        let temporary = format!("/tmp/ks-script-{:04}", number + sections.temporaries as usize + 1);
+        let body = format!("#!{}\n{}\n\n", script.interpreter.as_deref().unwrap_or("/bin/bash"), script.text);
+        let mut text = String::with_capacity(body.len() + 200);
+        shell::write_file(&mut text, &temporary, &body, shell::Here { end: "ROCKS-KS-POST", ..shell::LITERAL });
+        let _ = write!(text, "/bin/chmod +x {temporary}\n{temporary}\n/bin/rm {temporary}");
+        let head = format!(" --log=/mnt/sysimage/var/log/rocks-install.log {}", script.argument).trim_end().to_owned();
+        section(head, text)
+    };
+    sections.post.iter().enumerate().map(wrap).collect()
+}
+
+fn modern_scripts<'s>(kind: &str, scripts: impl Iterator<Item = &'s Script>) -> Vec<Value> {
+    let each = |(number, script): (usize, &Script)| {
+        let interpreter = script.interpreter.as_deref().unwrap_or("/bin/bash");
+        let mut head = format!(" --interpreter={interpreter}");
+        if !script.argument.contains("--log") {
+            let file = script.origin.file.rsplit('/').next().unwrap_or_default();
+            let node: String = file
+                .trim_end_matches(".xml")
+                .chars()
+                .map(|c| if c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.') { c } else { '_' })
+                .collect();
+            // Without a new root, a path is the installer's own.
+            let folder = match kind {
+                "pre" => "/tmp",
+                _ if script.argument.contains("--nochroot") => "/mnt/sysimage/var/log/rocks",
+                _ => "/var/log/rocks",
+            };
+            let _ = write!(head, " --log={folder}/{kind}-{:03}-{node}.log", number + 1);
+        }
+        if !script.argument.is_empty() {
+            let _ = write!(head, " {}", script.argument);
+        }
+        let text = script.text.strip_prefix('\n').unwrap_or(&script.text);
+        section(head, fitting(text, interpreter))
+    };
+    scripts.enumerate().map(each).collect()
+}
+
+/// A script that a section can carry: itself, or its base64 and the shell that runs it.
+fn fitting(text: &str, interpreter: &str) -> String {
+    if shell::fits_a_section(text) {
+        return text.to_owned();
+    }
+    if !is_shell(interpreter) {
+        // Another language has no here-documents; its text must stand as it is, and the check will say so.
+        return text.to_owned();
+    }
+    let mut out = String::from("rocks_script=$(mktemp /tmp/rocks-script.XXXXXX)\n");
+    shell::write_file(&mut out, "\"$rocks_script\"", text, shell::LITERAL);
+    let _ = write!(out, "{interpreter} \"$rocks_script\"\nrocks_status=$?\nrm -f \"$rocks_script\"\n(exit $rocks_status)");
+    out
+}
+
+/// Whether an interpreter reads shell.
+pub(super) fn is_shell(interpreter: &str) -> bool {
+    let program = interpreter.split_whitespace().next().unwrap_or_default();
+    matches!(program.rsplit('/').next(), Some("sh" | "bash" | "dash" | "ksh"))
+}
+
+/// Whether a script does nothing but note that a node's own begins or ends, as stage 1 writes them for the original.
+fn is_log_record(script: &Script) -> bool {
+    let mut lines = script.text.lines().filter(|line| !line.trim().is_empty());
+    let head = lines.next().is_some_and(|line| line.starts_with("cat >> /var/log/rocks-install.log <<"));
+    let record = lines.next().is_some_and(|line| line.ends_with(": begin post section") || line.ends_with(": end post section"));
+    head && record && lines.count() == 1
+}
+
+fn innermost(error: &Error) -> &Error {
+    let mut error = error;
+    while let Some(source) = std::error::Error::source(error).and_then(|source| source.downcast_ref::<Error>()) {
+        error = source;
+    }
+    error
+}
+
+fn template_error(name: &str, source: &str, error: &Error) -> KickstartError {
+    let inner = innermost(error);
+    let line = inner.line().and_then(|line| u32::try_from(line).ok());
+    let expression = inner.range().and_then(|range| source.get(range)).map(str::trim).filter(|text| !text.is_empty());
+    let problem = match (inner.kind(), expression) {
+        (ErrorKind::UndefinedError, Some(expression)) => format!("'{expression}' is not defined"),
+        (ErrorKind::UndefinedError, None) => "a name that is not defined".to_owned(),
+        (ErrorKind::TemplateNotFound, _) => inner.detail().unwrap_or("includes an unknown template").to_owned(),
+        (kind, _) => match inner.detail() {
+            Some(detail) => format!("{kind}: {detail}"),
+            None => kind.to_string(),
+        },
+    };
+    let problem = problem.split_whitespace().collect::<Vec<_>>().join(" ");
+    KickstartError::Template { template: inner.name().unwrap_or(name).to_owned(), line, problem }
+}
