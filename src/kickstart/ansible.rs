@@ -22,7 +22,8 @@ impl Playbook {
     /// Reads an element; the included file's text comes with the profile.
     pub(super) fn read(element: &Element, profile: &Profile, files: &mut Files<'_>) -> Result<Self, KickstartError> {
         let name = element.attribute("playbook").map(str::trim).filter(|name| !name.is_empty());
-        let included = String::new(); let _ = profile;
+        let included = String::new();
+        let _ = profile;
         Ok(Self {
             name: name.map(str::to_owned),
             command: element.attribute("ansible_cmd").unwrap_or("/usr/bin/ansible-playbook").to_owned(),
@@ -37,15 +38,20 @@ impl Playbook {
         let lines: Vec<&str> = self.text.lines().collect();
         for (at, line) in lines.iter().enumerate() {
             let item = line.trim_start().trim_start_matches("- ").trim_start();
-            let Some(rest) = ["yum:", "dnf:", "package:"].iter().find_map(|task| item.strip_prefix(task)) else { continue };
+            let Some(rest) = ["yum:", "dnf:", "package:"].iter().find_map(|task| item.strip_prefix(task)) else {
+                continue;
+            };
             let indent = line.len() - item.len();
             let task = match rest.trim() {
                 "" => block(&lines[at + 1..], indent),
                 inline => fields(inline),
             };
-            let wanted = !task.iter().any(|(key, values)| key == "state" && values.iter().any(|v| v == "absent" || v == "removed"));
+            let wanted = !task
+                .iter()
+                .any(|(key, values)| key == "state" && values.iter().any(|v| v == "absent" || v == "removed"));
             for (_, names) in task.iter().filter(|(key, _)| key == "name" || key == "pkg") {
-                let names = names.iter().flat_map(|names| names.split(',')).map(str::trim).filter(|name| !name.is_empty());
+                let names =
+                    names.iter().flat_map(|names| names.split(',')).map(str::trim).filter(|name| !name.is_empty());
                 packages.extend(names.map(|name| (name.to_owned(), wanted)));
             }
         }
@@ -93,9 +99,15 @@ fn block(lines: &[&str], indent: usize) -> Vec<(String, Vec<String>)> {
 /// `{name: "foo, bar", state: present}` or `name=foo state=present`.
 fn fields(text: &str) -> Vec<(String, Vec<String>)> {
     if let Some(body) = text.strip_prefix('{').and_then(|text| text.strip_suffix('}')) {
-        return split(body).filter_map(|field| field.split_once(':')).map(|(k, v)| (scalar(k), list(v.trim()))).collect();
+        return split(body)
+            .filter_map(|field| field.split_once(':'))
+            .map(|(k, v)| (scalar(k), list(v.trim())))
+            .collect();
     }
-    text.split_whitespace().filter_map(|field| field.split_once('=')).map(|(k, v)| (k.to_owned(), vec![scalar(v)])).collect()
+    text.split_whitespace()
+        .filter_map(|field| field.split_once('='))
+        .map(|(k, v)| (k.to_owned(), vec![scalar(v)]))
+        .collect()
 }
 
 fn list(text: &str) -> Vec<String> {
@@ -134,8 +146,7 @@ mod tests {
     use super::*;
 
     fn packages(text: &str) -> Vec<(String, bool)> {
-        let playbook =
-            Playbook { name: None, command: String::new(), arguments: String::new(), text: text.to_owned() };
+        let playbook = Playbook { name: None, command: String::new(), arguments: String::new(), text: text.to_owned() };
         playbook.packages()
     }
 
@@ -143,7 +154,10 @@ mod tests {
     fn packages_of_tasks_are_found_in_every_notation() {
         let on = |name: &str| (name.to_owned(), true);
         assert_eq!(packages("- yum: {name: \"foo, bar\", state: present}"), [on("foo"), on("bar")]);
-        assert_eq!(packages("  - name: x\n    yum:\n      name: gone\n      state: absent\n"), [("gone".to_owned(), false)]);
+        assert_eq!(
+            packages("  - name: x\n    yum:\n      name: gone\n      state: absent\n"),
+            [("gone".to_owned(), false)]
+        );
         assert_eq!(packages("  - yum:\n      name:\n        - a\n        - b\n  - shell: name=c"), [on("a"), on("b")]);
         assert_eq!(packages("  - dnf: name=a state=latest\n  - yum: {name: [b, 'c']}"), [on("a"), on("b"), on("c")]);
         assert_eq!(packages("- copy:\n    name: nothing\n"), []);

@@ -94,7 +94,10 @@ static FACTS: LazyLock<Facts> = LazyLock::new(|| {
     let facts: Facts = serde_json::from_str(include_str!("releases.json")).expect("a test reads every release");
     for numbers in facts.releases.values() {
         let within = |numbers: &HashMap<String, usize>| numbers.values().all(|n| *n < facts.shapes.len());
-        assert!(within(&numbers.commands) && within(&numbers.sections), "releases.json numbers a shape it does not have");
+        assert!(
+            within(&numbers.commands) && within(&numbers.sections),
+            "releases.json numbers a shape it does not have"
+        );
     }
     facts
 });
@@ -186,7 +189,8 @@ mod tests {
         assert_eq!(status(Release::Rhel8, "timesource"), None);
         assert_eq!(status(Release::Rhel10, "timesource"), Some(Status::Ok));
         assert_eq!(status(Release::Rhel10, "authconfig"), Some(Status::Removed));
-        let utc = |release| Grammar::of(release).command("timezone").and_then(|shape| shape.option("--isUtc")).is_some();
+        let utc =
+            |release| Grammar::of(release).command("timezone").and_then(|shape| shape.option("--isUtc")).is_some();
         assert!(utc(Release::Rhel9) && !utc(Release::Rhel10));
         assert_eq!(Grammar::known_in("timesource", None), [Release::Rhel9, Release::Rhel10, Release::Fedora]);
     }

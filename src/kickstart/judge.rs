@@ -31,10 +31,12 @@ impl<'p> Judge<'p> {
         if let Some(holds) = self.judged.borrow().get(&condition) {
             return Ok(*holds);
         }
-        let holds = cond::judge(&condition, |name| self.profile.attribute(name)).map_err(|error| KickstartError::Condition {
-            file: element.origin.file.to_string(),
-            condition: error.condition,
-            problem: error.what,
+        let holds = cond::judge(&condition, |name| self.profile.attribute(name)).map_err(|error| {
+            KickstartError::Condition {
+                file: element.origin.file.to_string(),
+                condition: error.condition,
+                problem: error.what,
+            }
         })?;
         self.judged.borrow_mut().insert(condition, holds);
         Ok(holds)

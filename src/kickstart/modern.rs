@@ -59,7 +59,9 @@ impl Modernised {
             Some(_) => return self.change(format!("'{name}' left out: {release} does without it")),
             None if name.starts_with('%') => return self.line(text.to_owned()),
             None if name == "timesource" && release < Release::Rhel9 => return self.older_timesource(text, release),
-            None if name == "authselect" => return self.change(format!("'authselect' left out: {release} does not know it")),
+            None if name == "authselect" => {
+                return self.change(format!("'authselect' left out: {release} does not know it"));
+            }
             None if is_obsolete(name) || !Grammar::known_in(name, None).is_empty() => {
                 return self.change(format!("'{name}' left out: {release} does not know it"));
             }
@@ -113,7 +115,9 @@ impl Modernised {
                 _ => {
                     let gone = match shape.option(option) {
                         Some(fact) => fact.deprecated,
-                        None => shape.abbreviated(option).is_empty() && !Grammar::known_in(name, Some(option)).is_empty(),
+                        None => {
+                            shape.abbreviated(option).is_empty() && !Grammar::known_in(name, Some(option)).is_empty()
+                        }
                     };
                     if gone {
                         changed = true;
@@ -135,7 +139,8 @@ impl Modernised {
     }
 
     fn older_timesource(&mut self, text: &str, release: Release) {
-        let servers: Vec<&str> = text.split_whitespace().filter_map(|word| word.strip_prefix("--ntp-server=")).collect();
+        let servers: Vec<&str> =
+            text.split_whitespace().filter_map(|word| word.strip_prefix("--ntp-server=")).collect();
         let addition = match servers[..] {
             [] if text.contains("--ntp-disable") => "--nontp".to_owned(),
             [] => return self.change(format!("'timesource' left out: {release} does not know it")),
@@ -209,14 +214,25 @@ mod tests {
 
     #[test]
     fn new_words_become_old_ones() {
-        let lines = ["timezone UTC --utc", "timesource --ntp-server=a", "timesource --ntp-server=b", "authselect select minimal"];
+        let lines = [
+            "timezone UTC --utc",
+            "timesource --ntp-server=a",
+            "timesource --ntp-server=b",
+            "authselect select minimal",
+        ];
         assert_eq!(modernised(&lines, Release::Rhel7).lines, ["timezone UTC --utc --ntpservers=b,a"]);
-        assert_eq!(modernised(&["timezone UTC", "timesource --ntp-disable"], Release::Rhel8).lines, ["timezone UTC --nontp"]);
+        assert_eq!(
+            modernised(&["timezone UTC", "timesource --ntp-disable"], Release::Rhel8).lines,
+            ["timezone UTC --nontp"]
+        );
     }
 
     #[test]
     fn what_is_right_stays_as_written() {
         let lines = ["part / --size=1  --fsoptions=\"a b\"", "part pv.1 --size=1", "part pv.1 --size=1", "nonsense x"];
-        assert_eq!(modernised(&lines, Release::Rhel10), Modernised { lines: lines.map(str::to_owned).to_vec(), changes: vec![] });
+        assert_eq!(
+            modernised(&lines, Release::Rhel10),
+            Modernised { lines: lines.map(str::to_owned).to_vec(), changes: vec![] }
+        );
     }
 }

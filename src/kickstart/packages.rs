@@ -86,7 +86,8 @@ mod tests {
     #[test]
     fn lines_are_sorted_into_what_they_ask_for() {
         let list = PackageList::from_lines(
-            ["@core", " zsh", "-postfix", "@^minimal-environment", "zsh # a shell", "-@base", "", "@g --optional"].into_iter(),
+            ["@core", " zsh", "-postfix", "@^minimal-environment", "zsh # a shell", "-@base", "", "@g --optional"]
+                .into_iter(),
         );
         assert_eq!(list.names, ["zsh"]);
         assert_eq!(list.groups, ["core", "g"]);

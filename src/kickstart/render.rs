@@ -92,7 +92,8 @@ impl Renderer {
             false => {
                 let kept: Vec<&Script> = sections.post.iter().filter(|script| !is_log_record(script)).collect();
                 if kept.len() < sections.post.len() {
-                    changes.push("records of each node's begin and end left out: every script has its own log".to_owned());
+                    changes
+                        .push("records of each node's begin and end left out: every script has its own log".to_owned());
                 }
                 (modern_scripts("pre", sections.pre.iter()), modern_scripts("post", kept.into_iter()))
             }
@@ -205,7 +206,8 @@ fn fitting(text: &str, interpreter: &str) -> String {
     }
     let mut out = String::from("rocks_script=$(mktemp /tmp/rocks-script.XXXXXX)\n");
     shell::write_file(&mut out, "\"$rocks_script\"", text, shell::LITERAL);
-    let _ = write!(out, "{interpreter} \"$rocks_script\"\nrocks_status=$?\nrm -f \"$rocks_script\"\n(exit $rocks_status)");
+    let _ =
+        write!(out, "{interpreter} \"$rocks_script\"\nrocks_status=$?\nrm -f \"$rocks_script\"\n(exit $rocks_status)");
     out
 }
 
@@ -219,7 +221,8 @@ pub(super) fn is_shell(interpreter: &str) -> bool {
 fn is_log_record(script: &Script) -> bool {
     let mut lines = script.text.lines().filter(|line| !line.trim().is_empty());
     let head = lines.next().is_some_and(|line| line.starts_with("cat >> /var/log/rocks-install.log <<"));
-    let record = lines.next().is_some_and(|line| line.ends_with(": begin post section") || line.ends_with(": end post section"));
+    let record =
+        lines.next().is_some_and(|line| line.ends_with(": begin post section") || line.ends_with(": end post section"));
     head && record && lines.count() == 1
 }
 

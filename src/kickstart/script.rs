@@ -110,7 +110,8 @@ impl<'a> Files<'a> {
             let _ = writeln!(out, "chmod {} {target}", shell::word(perms, true));
         }
         if self.dialect == Dialect::Rocks7 {
-            let _ = writeln!(out, "dn=$(dirname {target})\nmkdir -p /var/rocks/$dn\n/bin/cp -p {target} /var/rocks/$dn");
+            let _ =
+                writeln!(out, "dn=$(dirname {target})\nmkdir -p /var/rocks/$dn\n/bin/cp -p {target} /var/rocks/$dn");
         }
         Ok(())
     }

@@ -65,7 +65,10 @@ impl Sections {
         let mut sections = Self::default();
         let mut selection = Selection::default();
         for element in &profile.elements {
-            let counts = matches!(&*element.name, "main" | "package" | "pre" | "post" | "configure" | "boot" | "debug" | "ansible");
+            let counts = matches!(
+                &*element.name,
+                "main" | "package" | "pre" | "post" | "configure" | "boot" | "debug" | "ansible"
+            );
             if !counts || !judge.holds(element)? {
                 continue;
             }
@@ -101,7 +104,13 @@ impl Sections {
         }
     }
 
-    fn main(&mut self, main: &Element, judge: &Judge<'_>, files: &mut Files<'_>, accepts: &Accepts) -> Result<(), KickstartError> {
+    fn main(
+        &mut self,
+        main: &Element,
+        judge: &Judge<'_>,
+        files: &mut Files<'_>,
+        accepts: &Accepts,
+    ) -> Result<(), KickstartError> {
         for child in &main.children {
             let Content::Element(element) = child else { continue };
             if !accepts(&element.name) || !judge.holds(element)? {
@@ -148,10 +157,42 @@ fn script(element: &Element, files: &mut Files<'_>) -> Result<Script, KickstartE
 /// The children of `<main>` that the original knew; it dropped all others in silence.
 pub(super) fn rocks7_accepts(name: &str) -> bool {
     const ACCEPTED: [&str; 36] = [
-        "auth", "autopart", "autostep", "bootloader", "cdrom", "clearpart", "device", "driverdisk", "eula", "firstboot",
-        "harddrive", "ignoredisk", "include", "install", "interactive", "keyboard", "lang", "langsupport", "lilo",
-        "lilocheck", "logvol", "mouse", "network", "nfs", "part", "raid", "reboot", "rootpw", "skipx", "sshpw", "text",
-        "timezone", "upgrade", "url", "volgroup", "xconfig",
+        "auth",
+        "autopart",
+        "autostep",
+        "bootloader",
+        "cdrom",
+        "clearpart",
+        "device",
+        "driverdisk",
+        "eula",
+        "firstboot",
+        "harddrive",
+        "ignoredisk",
+        "include",
+        "install",
+        "interactive",
+        "keyboard",
+        "lang",
+        "langsupport",
+        "lilo",
+        "lilocheck",
+        "logvol",
+        "mouse",
+        "network",
+        "nfs",
+        "part",
+        "raid",
+        "reboot",
+        "rootpw",
+        "skipx",
+        "sshpw",
+        "text",
+        "timezone",
+        "upgrade",
+        "url",
+        "volgroup",
+        "xconfig",
     ];
     ACCEPTED.contains(&name) || name == "zerombr"
 }

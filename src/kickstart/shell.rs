@@ -25,7 +25,8 @@ pub(super) fn fits_a_section(text: &str) -> bool {
         return false;
     }
     // What Python calls a line end, since that is how the installer splits its file.
-    let ends = |c: char| matches!(c, '\n' | '\u{b}' | '\u{c}' | '\u{1c}'..='\u{1e}' | '\u{85}' | '\u{2028}' | '\u{2029}');
+    let ends =
+        |c: char| matches!(c, '\n' | '\u{b}' | '\u{c}' | '\u{1c}'..='\u{1e}' | '\u{85}' | '\u{2028}' | '\u{2029}');
     !text.contains('%') || !text.split(ends).any(|line| is_directive(line))
 }
 
@@ -152,7 +153,8 @@ mod tests {
 
     #[test]
     fn base64_is_the_usual_one() {
-        for (bytes, text) in [("", ""), ("f", "Zg==\n"), ("fo", "Zm8=\n"), ("foo", "Zm9v\n"), ("foobar", "Zm9vYmFy\n")] {
+        for (bytes, text) in [("", ""), ("f", "Zg==\n"), ("fo", "Zm8=\n"), ("foo", "Zm9v\n"), ("foobar", "Zm9vYmFy\n")]
+        {
             assert_eq!(base64(bytes.as_bytes()), text);
         }
         assert_eq!(base64(&[255; 58]).lines().map(str::len).collect::<Vec<_>>(), [76, 4]);
