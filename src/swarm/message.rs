@@ -1,5 +1,7 @@
 //! Control messages of the peer wire as a session sees them: everything but the payload of blocks.
 
+use crate::torrent::Block;
+
 /// A message without payload. Numbers are as they stood on the wire; the session judges them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Message {
@@ -45,4 +47,11 @@ pub struct RawBlock {
     pub offset_bytes: u32,
     /// How long it is.
     pub length_bytes: u32,
+}
+
+impl RawBlock {
+    /// The numbers of a block.
+    pub fn of(block: Block) -> Self {
+        Self { piece: block.piece.get(), offset_bytes: block.offset_bytes, length_bytes: block.length_bytes }
+    }
 }

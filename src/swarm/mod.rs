@@ -5,10 +5,20 @@
 //! clock and draws no randomness but from the generator it was seeded with, and payload never enters it.
 
 mod config;
+mod contacts;
 mod event;
+mod extension;
+mod fallback;
+mod incoming;
 mod message;
+mod offers;
+mod pace;
+mod peers;
+mod pieces;
 mod random;
+mod requests;
 mod session;
+mod uploads;
 
 pub use config::*;
 pub use event::{Action, AnnounceEvent, Direction, Event, PeerKey, Reason, Source, WebSeedOutcome};

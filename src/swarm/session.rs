@@ -1,12 +1,35 @@
-//! The state machine itself.
+//! The state machine itself: what it consists of, how events are handed out, and its connections.
+//!
+//! The parts of its behaviour stand in files of their own: what peers say in `incoming`, what is asked of whom in
+//! `requests`, what is sent to whom in `uploads`, what a seed offers in `offers`, the ways out when nobody has what is
+//! missing in `fallback`, whom to connect to in `contacts`.
 
-use super::config::SessionConfig;
-use super::event::PeerKey;
-use super::event::{Action, Event};
-use crate::torrent::{Bitfield, Block, Layout};
-use std::collections::VecDeque;
+use super::config::{NONSENSE_MAX, Role, SessionConfig};
+use super::contacts::Contacts;
+use super::event::{Action, AnnounceEvent, Direction, Event, PeerKey, Reason, Source};
+use super::extension::{self, Handshake};
+use super::fallback::Fallback;
+use super::message::Message;
+use super::offers::Offers;
+use super::pace::Pace;
+use super::peers::{Peer, Peers};
+use super::pieces::{Pieces, State};
+use super::random::Generator;
+use super::uploads::Uploads;
+use crate::torrent::{Bitfield, Layout, PeerId, PieceIndex};
+use std::collections::{BTreeMap, VecDeque};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
+
+/// The frontend hears of pieces gained after this time, many at once: it only has to know that they are not lost.
+const TELL_FRONTEND_EVERY: Duration = Duration::from_millis(500);
+/// A connection on which we said nothing for so long gets a keep-alive.
+const KEEP_ALIVE_EVERY: Duration = Duration::from_secs(100);
+/// A peer that said nothing for so long is gone.
+const SILENCE_MAX: Duration = Duration::from_secs(180);
+/// How often a session looks around while it waits for nothing in particular.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// What a session has moved so far, in payload bytes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -23,22 +46,91 @@ pub struct Totals {
 
 /// A downloader or a seed of one swarm.
 pub struct Session {
-    config: SessionConfig,
-    layout: Arc<Layout>,
-    held: Bitfield,
+    pub(super) config: SessionConfig,
+    pub(super) layout: Arc<Layout>,
+    pub(super) random: Generator,
+    pub(super) pieces: Pieces,
+    pub(super) peers: Peers,
+    pub(super) contacts: Contacts,
+    pub(super) pace: Pace,
+    pub(super) uploads: Uploads,
+    pub(super) offers: Offers,
+    pub(super) fallback: Fallback,
+    /// What the installer waits for, in its order.
+    pub(super) demand: Vec<PieceIndex>,
+    /// Pieces that rack-mates fetch from outside, and until when to believe it.
+    pub(super) crossing: BTreeMap<PieceIndex, Duration>,
+    /// Who sent the pieces that are being verified.
+    pub(super) senders: BTreeMap<PieceIndex, (PeerId, SocketAddr)>,
+    pub(super) totals: Totals,
     actions: VecDeque<Action>,
-    totals: Totals,
+    deadline: Option<Duration>,
+    tell_frontend_at: Option<Duration>,
+    set_done: bool,
 }
 
 impl Session {
-    /// A session of this swarm that holds nothing (a seed: everything). The seed value feeds its random ties.
-    pub fn new(config: SessionConfig, layout: Arc<Layout>, _seed_value: u64) -> Self {
-        let held = Bitfield::none(layout.piece_count());
-        Self { config, layout, held, actions: VecDeque::new(), totals: Totals::default() }
+    /// A session of this swarm that holds nothing and wants nothing yet (a seed: everything). The seed value feeds its
+    /// random ties.
+    pub fn new(config: SessionConfig, layout: Arc<Layout>, seed_value: u64) -> Self {
+        let mut random = Generator::new(seed_value);
+        let is_seed = config.role == Role::Seed;
+        Self {
+            pieces: Pieces::new(layout.clone(), is_seed, random.next_u64()),
+            peers: Peers::default(),
+            contacts: Contacts::new(&config),
+            pace: Pace::default(),
+            uploads: Uploads::default(),
+            offers: Offers::new(if is_seed { layout.piece_count() } else { 0 }),
+            fallback: Fallback::default(),
+            demand: Vec::new(),
+            crossing: BTreeMap::new(),
+            senders: BTreeMap::new(),
+            totals: Totals::default(),
+            actions: VecDeque::new(),
+            deadline: Some(Duration::ZERO),
+            tell_frontend_at: None,
+            set_done: is_seed,
+            config,
+            layout,
+            random,
+        }
     }
 
     /// Takes in what happened.
-    pub fn handle(&mut self, _now: Duration, _event: Event) {}
+    pub fn handle(&mut self, now: Duration, event: Event) {
+        match event {
+            Event::PeerConnected { peer, id, address, direction, fast, extended } => {
+                self.on_connected(now, peer, id, address, direction, fast, extended);
+            }
+            Event::Message { peer, message } => self.on_message(now, peer, message),
+            Event::BlockReceived { peer, block } => self.on_block(now, peer, block),
+            Event::BlockSent { peer, block } => self.on_sent(now, peer, block),
+            Event::PeerLost { peer } => {
+                self.drop_peer(now, peer);
+                self.refill(now);
+            }
+            Event::ConnectFailed { address } => self.contacts.failed(now, address),
+            Event::Peers { peers, interval } => self.contacts.told(now, &peers, interval, &mut self.random),
+            Event::AnnounceFailed => self.contacts.announce_failed(now, &mut self.random),
+            Event::WebSeed { piece, outcome } => self.on_web_seed(now, piece, outcome),
+            Event::Verified { piece, source, ok } => self.on_verified(now, piece, source, ok),
+            Event::Want { pieces } => self.on_want(now, pieces),
+            Event::Demand { pieces } => self.on_demand(now, pieces),
+            Event::DemandEnd { pieces } => self.demand.retain(|piece| !pieces.contains(piece)),
+            Event::Have { pieces } => self.on_had(now, pieces),
+            Event::Tick => {}
+            Event::Stop => {
+                let left_bytes = self.pieces.missing_bytes();
+                self.contacts.stop();
+                self.act(Action::Announce { event: AnnounceEvent::Stopped, left_bytes });
+            }
+        }
+        self.make_contacts(now);
+        if self.deadline.is_none_or(|deadline| deadline <= now) {
+            self.look_around(now);
+        }
+    }
 
     /// The next thing to do, if there is one.
     pub fn poll(&mut self, _now: Duration) -> Option<Action> {
@@ -47,22 +139,27 @@ impl Session {
 
     /// When [`Event::Tick`] is due, on the clock of `now`.
     pub fn next_timeout(&self) -> Option<Duration> {
-        None
-    }
-
-    /// Whether this block was asked of this peer: only then is its payload worth keeping.
-    pub fn expects(&self, _peer: PeerKey, _block: Block) -> bool {
-        false
+        self.deadline
     }
 
     /// The verified pieces.
     pub fn held(&self) -> &Bitfield {
-        &self.held
+        self.pieces.held()
     }
 
     /// Whether every wanted piece is held.
     pub fn is_complete(&self) -> bool {
-        true
+        self.pieces.missing() == 0
+    }
+
+    /// Payload bytes that are wanted and not held.
+    pub fn missing_bytes(&self) -> u64 {
+        self.pieces.missing_bytes()
+    }
+
+    /// How many peers are connected.
+    pub fn peer_count(&self) -> usize {
+        self.peers.len()
     }
 
     /// What has been moved so far.
@@ -78,5 +175,348 @@ impl Session {
     /// What it shares.
     pub fn layout(&self) -> &Arc<Layout> {
         &self.layout
+    }
+
+    pub(super) fn is_seed(&self) -> bool {
+        self.config.role == Role::Seed
+    }
+    pub(super) fn act(&mut self, action: Action) {
+        self.actions.push_back(action);
+    }
+    pub(super) fn say(&mut self, peer: PeerKey, message: Message) {
+        if let Some(peer) = self.peers.get_mut(peer) {
+            peer.said_at = Duration::ZERO;
+        }
+        self.act(Action::Send { peer, message });
+    }
+    /// Looks around at this time, or earlier.
+    pub(super) fn wake_at(&mut self, at: Duration) {
+        self.deadline = Some(self.deadline.map_or(at, |deadline| deadline.min(at)));
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the fields of one event")]
+    fn on_connected(
+        &mut self,
+        now: Duration,
+        key: PeerKey,
+        id: PeerId,
+        address: SocketAddr,
+        direction: Direction,
+        fast: bool,
+        extended: bool,
+    ) {
+        let refuse = |session: &mut Self, reason| session.act(Action::Disconnect { peer: key, reason });
+        self.contacts.answered(address);
+        if id == self.config.peer_id {
+            self.contacts.never(address);
+            return refuse(self, Reason::Itself);
+        }
+        if self.contacts.is_banned(id, address) {
+            return refuse(self, Reason::Banned);
+        }
+        if let Some(twin) = self.peers.iter().find(|peer| peer.id == id) {
+            // Both sides keep the connection that the smaller id opened.
+            let ours_is_smaller = self.config.peer_id < id;
+            let opened_right = |direction| (direction == Direction::Outgoing) == ours_is_smaller;
+            if opened_right(twin.direction) || !opened_right(direction) {
+                return refuse(self, Reason::Twice);
+            }
+            let twin = twin.key;
+            self.disconnect(now, twin, Reason::Twice);
+        }
+        if self.peers.len() >= self.config.peers_max() {
+            return refuse(self, Reason::Full);
+        }
+        let mut peer = Peer::new(key, id, address, direction, self.layout.piece_count());
+        peer.fast = fast;
+        peer.extended = extended;
+        if self.is_seed() {
+            peer.told = Bitfield::none(self.layout.piece_count());
+        }
+        peer.is_frontend = direction == Direction::Outgoing && Some(address) == self.config.frontend;
+        peer.answered_at = now;
+        peer.heard_at = now;
+        peer.gained_at = now;
+        if !self.peers.insert(peer) {
+            return;
+        }
+        self.contacts.joined(address);
+        let held = self.pieces.held();
+        let opening = match (fast, self.is_seed() || held.is_none()) {
+            (true, true) => Some(Message::HaveNone),
+            (true, false) if held.is_all() => Some(Message::HaveAll),
+            (false, true) => None,
+            (_, false) => Some(Message::Bitfield(held.to_bytes())),
+        };
+        if let Some(opening) = opening {
+            self.say(key, opening);
+        }
+        if extended {
+            self.say_extended_handshake(key);
+        }
+        self.say(key, Message::Unchoke);
+        if self.is_seed() {
+            self.offers.joined(key);
+            self.offer(now);
+        }
+    }
+
+    fn say_extended_handshake(&mut self, peer: PeerKey) {
+        let handshake = Handshake {
+            ids: [0, extension::WANT, extension::ASK, extension::CROSS],
+            upload_only: Some(self.is_seed() || (self.set_done && self.is_complete())),
+            requests_max: Some(super::config::STOCK_REQUESTS_MAX as u32),
+            port: self.config.address.map(|address| address.port()),
+            rack: self.config.rack,
+        };
+        self.say(peer, Message::Extended { id: 0, payload: handshake.encode() });
+    }
+
+    /// Closes a connection, and remembers why if it is never to be opened again.
+    pub(super) fn disconnect(&mut self, now: Duration, key: PeerKey, reason: Reason) {
+        let Some(peer) = self.peers.get(key) else { return };
+        let (id, address) = (peer.id, peer.listens_at());
+        if reason.is_ban() {
+            self.contacts.ban(id, address);
+            self.act(Action::Report { id, address, reason });
+        }
+        self.act(Action::Disconnect { peer: key, reason });
+        self.drop_peer(now, key);
+    }
+
+    /// Forgets a connection; what was in flight from it is idle again.
+    pub(super) fn drop_peer(&mut self, now: Duration, key: PeerKey) {
+        let source = Source::Peer(key);
+        let lost: Vec<PieceIndex> = (self.pieces.flights().iter())
+            .filter(|(_, flights)| flights.iter().any(|flight| flight.source == source))
+            .map(|(piece, _)| *piece)
+            .collect();
+        for piece in lost {
+            self.give_up(piece, source);
+        }
+        let Some(peer) = self.peers.remove(key) else { return };
+        if !peer.is_frontend {
+            for piece in peer.have.iter() {
+                self.pieces.count(piece, peer.is_mate, false);
+            }
+        }
+        self.contacts.lost(now, &peer);
+        self.uploads.lost(&peer);
+        if self.is_seed() {
+            self.offers.lost(&peer, &self.pieces);
+        }
+    }
+
+    /// What has to be done after something was given up: other sources, other receivers.
+    pub(super) fn refill(&mut self, now: Duration) {
+        self.fill(now);
+        self.serve(now);
+        self.offer(now);
+    }
+
+    /// Something without sense came from a peer; enough of it and it is banned.
+    pub(super) fn nonsense(&mut self, now: Duration, key: PeerKey, weight: u32) {
+        let Some(peer) = self.peers.get_mut(key) else { return };
+        peer.nonsense += weight;
+        if peer.nonsense > NONSENSE_MAX {
+            self.disconnect(now, key, Reason::Nonsense);
+        }
+    }
+
+    fn on_want(&mut self, now: Duration, pieces: Vec<PieceIndex>) {
+        let mut is_new = false;
+        for piece in pieces {
+            is_new |= self.want(piece);
+        }
+        self.contacts.start(now);
+        if is_new {
+            self.set_done = false;
+            let frontends = self.peers.iter().filter(|peer| peer.is_frontend && peer.is_ours());
+            for key in frontends.map(|peer| peer.key).collect::<Vec<_>>() {
+                self.say_want(key);
+            }
+            self.show_interest();
+        }
+        self.check_done();
+        self.fill(now);
+    }
+
+    fn want(&mut self, piece: PieceIndex) -> bool {
+        if !self.pieces.want(piece) {
+            return false;
+        }
+        self.peers.count_useful(piece, true);
+        if self.layout.payload_len(piece) == 0 {
+            self.peers.count_useful(piece, false);
+            self.pieces.hold(piece);
+            self.act(Action::PieceDone { piece });
+        }
+        true
+    }
+
+    fn on_demand(&mut self, now: Duration, pieces: Vec<PieceIndex>) {
+        let missing: Vec<PieceIndex> = pieces
+            .into_iter()
+            .filter(|piece| self.pieces.state(*piece) != State::Held && !self.demand.contains(piece))
+            .collect();
+        if missing.is_empty() {
+            return;
+        }
+        self.demand.extend(&missing);
+        self.fallback.demanded(now);
+        self.on_want(now, missing);
+        self.look_around(now);
+    }
+
+    fn on_had(&mut self, now: Duration, pieces: Vec<PieceIndex>) {
+        for piece in pieces {
+            if self.pieces.idle().has(piece) {
+                self.peers.count_useful(piece, false);
+            }
+            if matches!(self.pieces.state(piece), State::Idle | State::Unwanted) {
+                self.pieces.hold(piece);
+                self.tell(now, piece);
+            }
+        }
+        self.check_done();
+    }
+
+    pub(super) fn say_want(&mut self, key: PeerKey) {
+        let Some(id) = self.peers.get(key).map(|peer| peer.extension.ids[usize::from(extension::WANT)]) else { return };
+        let wanted = self.pieces.wanted();
+        self.say(key, Message::Extended { id, payload: wanted.to_bytes() });
+    }
+
+    /// Tells of a piece that is held now: peers at once, the frontend by and by, nobody who has it.
+    pub(super) fn tell(&mut self, now: Duration, piece: PieceIndex) {
+        let mut told = Vec::new();
+        for peer in self.peers.iter_mut() {
+            if peer.is_frontend {
+                peer.untold.push(piece);
+                self.tell_frontend_at.get_or_insert(now + TELL_FRONTEND_EVERY);
+            } else if peer.lacks(piece) {
+                peer.said_at = now;
+                told.push(peer.key);
+            }
+        }
+        for peer in told {
+            self.act(Action::Send { peer, message: Message::Have(piece.get()) });
+        }
+        if let Some(at) = self.tell_frontend_at {
+            self.wake_at(at);
+        }
+    }
+
+    fn tell_frontend(&mut self) {
+        self.tell_frontend_at = None;
+        for peer in self.peers.iter_mut().filter(|peer| !peer.untold.is_empty()) {
+            let key = peer.key;
+            for piece in peer.untold.drain(..) {
+                self.actions.push_back(Action::Send { peer: key, message: Message::Have(piece.get()) });
+            }
+        }
+    }
+
+    /// Says so when everything wanted is held, to the driver, the tracker and the peers (BEP 21).
+    pub(super) fn check_done(&mut self) {
+        if self.set_done || !self.is_complete() || !self.contacts.has_started() {
+            return;
+        }
+        self.set_done = true;
+        self.tell_frontend();
+        self.act(Action::SetDone);
+        self.contacts.complete();
+        let interested: Vec<(PeerKey, bool)> =
+            self.peers.iter().map(|peer| (peer.key, peer.we_are_interested)).collect();
+        for (key, we_are_interested) in interested {
+            if self.peers.get(key).is_some_and(|peer| peer.extended) {
+                self.say_extended_handshake(key);
+            }
+            if we_are_interested {
+                self.say(key, Message::NotInterested);
+                if let Some(peer) = self.peers.get_mut(key) {
+                    peer.we_are_interested = false;
+                }
+            }
+        }
+    }
+
+    /// Tells peers that have become useful that we want something of them.
+    pub(super) fn show_interest(&mut self) {
+        for peer in self.peers.iter_mut().filter(|peer| peer.useful > 0 && !peer.we_are_interested) {
+            peer.we_are_interested = true;
+            self.actions.push_back(Action::Send { peer: peer.key, message: Message::Interested });
+        }
+    }
+
+    fn make_contacts(&mut self, now: Duration) {
+        let left_bytes = self.pieces.missing_bytes();
+        let peers = self.peers.len();
+        while let Some(action) = self.contacts.next(now, peers, left_bytes) {
+            self.actions.push_back(action);
+        }
+        if let Some(at) = self.contacts.next_timeout(left_bytes) {
+            self.wake_at(at);
+        }
+    }
+
+    /// Does what is due by time alone, and finds out when something will be due again.
+    fn look_around(&mut self, now: Duration) {
+        self.deadline = None;
+        match self.tell_frontend_at {
+            Some(at) if at <= now => self.tell_frontend(),
+            Some(at) => self.wake_at(at),
+            None => {}
+        }
+        self.check_flights(now);
+        self.check_uploads(now);
+        self.check_offers(now);
+        self.check_fallback(now);
+        self.keep_alive(now);
+        self.crossing.retain(|_, until| *until > now);
+        self.refill(now);
+        self.make_contacts(now);
+        self.wake_at(now + LOOK_EVERY);
+    }
+
+    fn keep_alive(&mut self, now: Duration) {
+        let mut silent = Vec::new();
+        for peer in self.peers.iter_mut() {
+            if now.saturating_sub(peer.heard_at) > SILENCE_MAX {
+                silent.push(peer.key);
+            } else if peer.said_at == Duration::ZERO {
+                peer.said_at = now;
+            } else if now.saturating_sub(peer.said_at) > KEEP_ALIVE_EVERY {
+                peer.said_at = now;
+                self.actions.push_back(Action::Send { peer: peer.key, message: Message::KeepAlive });
+            }
+        }
+        for key in silent {
+            self.disconnect(now, key, Reason::Silent);
+        }
+    }
+
+    /// Checks every invariant this room promises; for tests and fuzzers. Panics if one is broken.
+    pub fn check(&self) {
+        self.pieces.check();
+        let idle = self.pieces.idle();
+        let all_flights = || self.pieces.flights().values().flatten();
+        for peer in self.peers.iter() {
+            let source = Source::Peer(peer.key);
+            assert_eq!(peer.useful as usize, peer.have.iter().filter(|piece| idle.has(*piece)).count(), "useful");
+            let flights = || all_flights().filter(|flight| flight.source == source);
+            assert_eq!(peer.flights, flights().count(), "flights of {:?}", peer.key);
+            assert_eq!(peer.blocks_out, flights().map(|flight| flight.waiting.len()).sum::<usize>(), "blocks out");
+            assert!(peer.queue.len() <= super::config::STOCK_REQUESTS_MAX, "upload queue");
+            assert!(peer.late.len() <= super::requests::LATE_MAX, "late pieces");
+            assert!(peer.nonsense <= NONSENSE_MAX, "nonsense");
+        }
+        let peer_flights = all_flights().filter(|flight| flight.source != Source::WebSeed).count();
+        assert_eq!(peer_flights, self.peers.iter().map(|peer| peer.flights).sum::<usize>(), "flights from nobody");
+        assert!(self.peers.len() <= self.config.peers_max(), "peers");
+        assert!(self.pieces.flights().values().all(|flights| flights.len() <= super::config::ENDGAME_COPIES), "copies");
+        assert_eq!(self.uploads.active(), self.peers.iter().filter(|peer| peer.counts_as_sending()).count(), "sending");
+        self.contacts.check();
+        self.offers.check(&self.peers, &self.pieces);
     }
 }

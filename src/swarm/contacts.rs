@@ -1,0 +1,223 @@
+//! Whom to connect to and when to ask the tracker: addresses it named, the frontend's seed, those that are banned.
+//!
+//! A dead tracker costs nothing but new addresses; the frontend's seed is tried again for as long as something is
+//! missing.
+
+use super::config::{self, SessionConfig};
+use super::event::{Action, AnnounceEvent};
+use super::peers::Peer;
+use super::random::Generator;
+use crate::torrent::PeerId;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+/// Announce again no sooner than this, whatever the tracker says, and no later than that.
+const ANNOUNCE_EVERY_MIN: Duration = Duration::from_secs(5);
+const ANNOUNCE_EVERY_MAX: Duration = Duration::from_secs(1800);
+/// A tracker that does not answer is asked again after this time, doubled each time up to that.
+const ANNOUNCE_RETRY_MIN: Duration = Duration::from_secs(1);
+const ANNOUNCE_RETRY_MAX: Duration = Duration::from_secs(30);
+/// An announce whose answer never comes is given up after this time.
+const ANNOUNCE_ANSWER_MAX: Duration = Duration::from_secs(20);
+/// The frontend's seed is tried again after this time, doubled each time up to that.
+const FRONTEND_RETRY_MIN: Duration = Duration::from_secs(1);
+const FRONTEND_RETRY_MAX: Duration = Duration::from_secs(30);
+/// A host whose peers were banned so often is let in under no name.
+const HOST_BANS_MAX: u32 = 3;
+/// With fewer peers than this the tracker is asked as often as it may be.
+const PEERS_FEW: usize = 4;
+
+/// Whom to connect to and when to ask the tracker.
+pub(super) struct Contacts {
+    own: Option<SocketAddr>,
+    frontend: Option<SocketAddr>,
+    has_tracker: bool,
+    started: bool,
+    stopped: bool,
+    completed: bool,
+    to_announce: Option<AnnounceEvent>,
+    announce_at: Option<Duration>,
+    announce_retry: Duration,
+    candidates: VecDeque<SocketAddr>,
+    pending: BTreeSet<SocketAddr>,
+    connected: BTreeSet<SocketAddr>,
+    banned_ids: BTreeSet<PeerId>,
+    banned_addresses: BTreeSet<SocketAddr>,
+    /// How often a peer at this address was banned, under whatever name.
+    banned_hosts: BTreeMap<IpAddr, u32>,
+    frontend_at: Option<Duration>,
+    frontend_retry: Duration,
+}
+
+impl Contacts {
+    pub(super) fn new(config: &SessionConfig) -> Self {
+        Self {
+            own: config.address,
+            frontend: config.frontend,
+            has_tracker: config.tracker,
+            started: false,
+            stopped: false,
+            completed: false,
+            to_announce: None,
+            announce_at: None,
+            announce_retry: ANNOUNCE_RETRY_MIN,
+            candidates: VecDeque::new(),
+            pending: BTreeSet::new(),
+            connected: BTreeSet::new(),
+            banned_ids: BTreeSet::new(),
+            banned_addresses: BTreeSet::new(),
+            banned_hosts: BTreeMap::new(),
+            frontend_at: None,
+            frontend_retry: FRONTEND_RETRY_MIN,
+        }
+    }
+
+    /// The first pieces are wanted.
+    pub(super) fn start(&mut self, now: Duration) {
+        if !std::mem::replace(&mut self.started, true) {
+            self.to_announce = self.has_tracker.then_some(AnnounceEvent::Started);
+            self.frontend_at = self.frontend.map(|_| now);
+        }
+    }
+    pub(super) fn has_started(&self) -> bool {
+        self.started
+    }
+    /// Everything wanted is held: the tracker hears it once.
+    pub(super) fn complete(&mut self) {
+        if self.has_tracker && !std::mem::replace(&mut self.completed, true) && self.to_announce.is_none() {
+            self.to_announce = Some(AnnounceEvent::Completed);
+        }
+    }
+    pub(super) fn stop(&mut self) {
+        self.stopped = true;
+        self.to_announce = None;
+        self.announce_at = None;
+    }
+
+    /// The tracker named these.
+    pub(super) fn told(&mut self, now: Duration, peers: &[SocketAddr], interval: Duration, random: &mut Generator) {
+        self.announce_retry = ANNOUNCE_RETRY_MIN;
+        let interval = interval.clamp(ANNOUNCE_EVERY_MIN, ANNOUNCE_EVERY_MAX);
+        self.announce_at = Some(now + interval.mul_f64(0.8 + 0.4 * random.unit()));
+        for address in peers {
+            let is_known = Some(*address) == self.own
+                || Some(*address) == self.frontend
+                || self.candidates.contains(address)
+                || self.pending.contains(address)
+                || self.connected.contains(address)
+                || self.banned_addresses.contains(address);
+            if !is_known && self.candidates.len() < config::CANDIDATES_MAX {
+                self.candidates.push_back(*address);
+            }
+        }
+    }
+    pub(super) fn announce_failed(&mut self, now: Duration, random: &mut Generator) {
+        self.announce_at = Some(now + random.around(self.announce_retry));
+        self.announce_retry = (self.announce_retry * 2).min(ANNOUNCE_RETRY_MAX);
+    }
+
+    /// A handshake with this address is complete; whether it stays is another matter.
+    pub(super) fn answered(&mut self, address: SocketAddr) {
+        self.pending.remove(&address);
+    }
+    /// There is a connection with who listens there.
+    pub(super) fn joined(&mut self, address: SocketAddr) {
+        self.connected.insert(address);
+    }
+    pub(super) fn failed(&mut self, now: Duration, address: SocketAddr) {
+        self.pending.remove(&address);
+        self.retry_frontend(now, address);
+    }
+    pub(super) fn lost(&mut self, now: Duration, peer: &Peer) {
+        self.connected.remove(&peer.address);
+        self.connected.remove(&peer.listens_at());
+        if peer.is_frontend {
+            self.retry_frontend(now, peer.address);
+        }
+    }
+    fn retry_frontend(&mut self, now: Duration, address: SocketAddr) {
+        if Some(address) == self.frontend {
+            self.frontend_at = Some(now + self.frontend_retry);
+            self.frontend_retry = (self.frontend_retry * 2).min(FRONTEND_RETRY_MAX);
+        }
+    }
+    /// The frontend gave us a piece: it is well.
+    pub(super) fn frontend_works(&mut self) {
+        self.frontend_retry = FRONTEND_RETRY_MIN;
+    }
+    /// Whether the way to the frontend's seed is still open: connected, or being tried for the first time.
+    pub(super) fn frontend_may_come(&self) -> bool {
+        self.frontend.is_some() && self.frontend_retry == FRONTEND_RETRY_MIN
+    }
+
+    /// Never connect there again, and let nobody of that name in. Of very many the oldest names are not kept.
+    pub(super) fn ban(&mut self, id: PeerId, address: SocketAddr) {
+        if self.banned_ids.len() < config::BANNED_MAX {
+            self.banned_ids.insert(id);
+        }
+        if self.banned_hosts.len() < config::BANNED_MAX {
+            *self.banned_hosts.entry(address.ip()).or_default() += 1;
+        }
+        self.never(address);
+    }
+    pub(super) fn never(&mut self, address: SocketAddr) {
+        if self.banned_addresses.len() < config::BANNED_MAX {
+            self.banned_addresses.insert(address);
+        }
+        self.candidates.retain(|candidate| *candidate != address);
+    }
+    pub(super) fn is_banned(&self, id: PeerId, address: SocketAddr) -> bool {
+        self.banned_ids.contains(&id)
+            || self.banned_addresses.contains(&address)
+            || self.banned_hosts.get(&address.ip()).is_some_and(|times| *times >= HOST_BANS_MAX)
+    }
+
+    /// The next announce or connection that is due.
+    pub(super) fn next(&mut self, now: Duration, peers: usize, left_bytes: u64) -> Option<Action> {
+        if !self.started || self.stopped {
+            return None;
+        }
+        if self.announce_at.is_some_and(|at| at <= now) {
+            self.to_announce.get_or_insert(AnnounceEvent::Interval);
+        }
+        if let Some(event) = self.to_announce.take() {
+            self.announce_at = Some(now + ANNOUNCE_ANSWER_MAX);
+            return Some(Action::Announce { event, left_bytes });
+        }
+        if self.has_tracker && left_bytes > 0 && peers < PEERS_FEW && self.candidates.is_empty() {
+            self.announce_at = self.announce_at.map(|at| at.min(now + ANNOUNCE_EVERY_MIN));
+        }
+        if let (Some(frontend), Some(at)) = (self.frontend, self.frontend_at)
+            && at <= now
+            && left_bytes > 0
+        {
+            self.frontend_at = None;
+            self.pending.insert(frontend);
+            return Some(Action::Connect { address: frontend });
+        }
+        if left_bytes > 0 && peers + self.pending.len() < config::PEERS_WANTED {
+            let address = self.candidates.pop_front()?;
+            self.pending.insert(address);
+            return Some(Action::Connect { address });
+        }
+        None
+    }
+
+    /// When [`Self::next`] may have something without anything having happened.
+    pub(super) fn next_timeout(&self, left_bytes: u64) -> Option<Duration> {
+        if self.stopped {
+            return None;
+        }
+        let frontend_at = self.frontend_at.filter(|_| left_bytes > 0);
+        [self.announce_at, frontend_at].into_iter().flatten().min()
+    }
+
+    /// Checks the limits of this file.
+    pub(super) fn check(&self) {
+        assert!(self.candidates.len() <= config::CANDIDATES_MAX);
+        assert!(self.pending.len() <= config::PEERS_WANTED + 1, "pending");
+        assert!(self.banned_hosts.len() <= config::BANNED_MAX);
+        assert!(self.banned_ids.len() <= config::BANNED_MAX && self.banned_addresses.len() <= config::BANNED_MAX);
+    }
+}

@@ -1,0 +1,147 @@
+//! The extension handshake (BEP 10) as a session writes and reads it, and the three small extensions of our own.
+//!
+//! - `rk_want`: which pieces a machine wants, as a bit field; told to the frontend's seed, which offers nothing else.
+//! - `rk_ask`: pieces, as 32-bit numbers, that a machine misses and finds with nobody; told to the frontend's seed.
+//! - `rk_cross`: pieces a machine is fetching across racks; told to its rack-mates, which then wait for it.
+
+use crate::torrent::bencode::{self, BencodeError};
+use crate::torrent::{Bitfield, Layout, PieceIndex};
+
+/// The number under which peers send us `rk_want`.
+pub(super) const WANT: u8 = 1;
+/// The number under which peers send us `rk_ask`.
+pub(super) const ASK: u8 = 2;
+/// The number under which peers send us `rk_cross`.
+pub(super) const CROSS: u8 = 3;
+/// Pieces in one `rk_ask` or `rk_cross`.
+pub(super) const NAMED_PIECES_MAX: usize = 16;
+/// How deep an extension handshake may be nested, and how long it may be.
+const DEPTH_MAX: usize = 8;
+const HANDSHAKE_BYTES_MAX: usize = 16 * 1024;
+const NAMES: [(u8, &[u8]); 3] = [(ASK, b"rk_ask"), (CROSS, b"rk_cross"), (WANT, b"rk_want")];
+
+/// What an extension handshake says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Handshake {
+    /// The numbers it wants our extensions under, by ours; 0 where it has none.
+    pub(super) ids: [u8; 4],
+    /// It downloads nothing (BEP 21); `None` if it does not say.
+    pub(super) upload_only: Option<bool>,
+    /// How many requests it queues.
+    pub(super) requests_max: Option<u32>,
+    /// The port it listens at.
+    pub(super) port: Option<u16>,
+    /// The rack it stands in.
+    pub(super) rack: Option<u32>,
+}
+
+impl Handshake {
+    /// Whether the other side speaks our extensions.
+    pub(super) fn is_ours(&self) -> bool {
+        self.ids[1..].iter().all(|&id| id != 0)
+    }
+
+    /// The payload of our own handshake; keys in bencode's order.
+    pub(super) fn encode(&self) -> Vec<u8> {
+        let mut out = b"d".to_vec();
+        let key = |out: &mut Vec<u8>, key: &[u8], value: i64| {
+            bencode::put_bytes(out, key);
+            bencode::put_integer(out, value);
+        };
+        bencode::put_bytes(&mut out, b"m");
+        out.push(b'd');
+        for (id, name) in NAMES {
+            key(&mut out, name, i64::from(self.ids[usize::from(id)]));
+        }
+        out.push(b'e');
+        if let Some(port) = self.port {
+            key(&mut out, b"p", i64::from(port));
+        }
+        if let Some(requests) = self.requests_max {
+            key(&mut out, b"reqq", i64::from(requests));
+        }
+        if let Some(rack) = self.rack {
+            key(&mut out, b"rk_rack", i64::from(rack));
+        }
+        if let Some(upload_only) = self.upload_only {
+            key(&mut out, b"upload_only", i64::from(upload_only));
+        }
+        bencode::put_bytes(&mut out, b"v");
+        bencode::put_bytes(&mut out, concat!("rocks ", env!("CARGO_PKG_VERSION")).as_bytes());
+        out.push(b'e');
+        out
+    }
+
+    /// Reads a handshake; what we do not know is skipped.
+    pub(super) fn decode(payload: &[u8]) -> Result<Self, BencodeError> {
+        let payload = &payload[..payload.len().min(HANDSHAKE_BYTES_MAX)];
+        let mut handshake = Self::default();
+        for (key, value) in bencode::entries(payload, DEPTH_MAX)? {
+            let number = || bencode::integer(value).ok();
+            match key {
+                b"m" => {
+                    for (name, id) in bencode::entries(value, DEPTH_MAX)? {
+                        let Some((ours, _)) = NAMES.iter().find(|(_, known)| *known == name) else { continue };
+                        let id = bencode::integer(id).ok().and_then(|id| u8::try_from(id).ok());
+                        handshake.ids[usize::from(*ours)] = id.unwrap_or(0);
+                    }
+                }
+                b"p" => handshake.port = number().and_then(|n| u16::try_from(n).ok()),
+                b"reqq" => handshake.requests_max = number().and_then(|n| u32::try_from(n).ok()),
+                b"rk_rack" => handshake.rack = number().and_then(|n| u32::try_from(n).ok()),
+                b"upload_only" => handshake.upload_only = number().map(|n| n != 0),
+                _ => {}
+            }
+        }
+        Ok(handshake)
+    }
+}
+
+/// The payload of `rk_ask` and `rk_cross`.
+pub(super) fn encode_pieces(pieces: &[PieceIndex]) -> Vec<u8> {
+    pieces.iter().flat_map(|piece| piece.get().to_be_bytes()).collect()
+}
+
+/// Reads such a payload; `None` if it names what does not exist, or too much.
+pub(super) fn decode_pieces(payload: &[u8], layout: &Layout) -> Option<Vec<PieceIndex>> {
+    let (numbers, rest) = payload.as_chunks::<4>();
+    if !rest.is_empty() || numbers.len() > NAMED_PIECES_MAX {
+        return None;
+    }
+    numbers.iter().map(|number| layout.index(u32::from_be_bytes(*number))).collect()
+}
+
+/// Reads the payload of `rk_want`.
+pub(super) fn decode_want(payload: &[u8], layout: &Layout) -> Option<Bitfield> {
+    Bitfield::from_bytes(payload, layout.piece_count()).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn what_others_say_is_skipped_or_refused() {
+        let theirs = b"d12:complete_agoi-1e1:md11:upload_onlyi3e11:ut_metadatai2ee4:reqqi2000e1:v4:teste";
+        let handshake = Handshake::decode(theirs).expect("well-formed");
+        assert_eq!(handshake, Handshake { requests_max: Some(2000), ..Handshake::default() });
+        assert!(!handshake.is_ours());
+        assert!(Handshake::decode(b"le").is_err());
+        assert!(Handshake::decode(&b"d1:a".repeat(10_000)).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn ours_reads_back(rack: Option<u32>, port: Option<u16>, upload_only: Option<bool>, requests_max: Option<u32>) {
+            let handshake = Handshake { ids: [0, WANT, ASK, CROSS], upload_only, requests_max, port, rack };
+            prop_assert_eq!(Handshake::decode(&handshake.encode()).ok(), Some(handshake));
+            prop_assert!(handshake.is_ours());
+        }
+
+        #[test]
+        fn any_bytes_are_read_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            _ = Handshake::decode(&bytes);
+        }
+    }
+}

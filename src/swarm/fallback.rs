@@ -1,0 +1,197 @@
+//! The ways out when nobody has what is missing: the frontend's seed is asked for it, then its web seed (HTTP).
+//!
+//! Both are bounded on both sides: they are the way of a machine that is alone, whose peers died or lied, or whose
+//! installer has waited too long; never the main road of a herd.
+
+use super::config::{HTTP_ALONE, HTTP_BESIDE_PEERS};
+use super::event::{Action, Source, WebSeedOutcome};
+use super::extension::{self, NAMED_PIECES_MAX};
+use super::message::Message;
+use super::pieces::{Flight, State};
+use super::session::Session;
+use crate::torrent::PieceIndex;
+use std::time::Duration;
+
+/// With nothing in flight for so long the frontend's seed is asked, and again each time as long.
+const ASK_AFTER: Duration = Duration::from_millis(250);
+/// What the installer waits for is asked of the seed at once, and again each time as long.
+const ASK_DEMANDED_EVERY: Duration = Duration::from_millis(500);
+/// With nothing in flight for so long, the web seed is used and the rack rule no longer holds.
+const DESPERATE_AFTER: Duration = Duration::from_secs(1);
+/// A machine that met nobody at all begins with the web seed after this time.
+const ALONE_AFTER: Duration = Duration::from_millis(300);
+/// What the installer has waited for so long is fetched over HTTP if nobody sends it.
+const DEMAND_OVER_HTTP_AFTER: Duration = Duration::from_millis(1000);
+/// After a failure the web seed is left alone for so long, doubled each time up to that.
+const HTTP_RETRY_MIN: Duration = Duration::from_millis(200);
+const HTTP_RETRY_MAX: Duration = Duration::from_secs(5);
+
+/// Since when there is need, and what was done about it.
+#[derive(Debug, Default)]
+pub(super) struct Fallback {
+    starving_since: Option<Duration>,
+    demanded_at: Option<Duration>,
+    asked_at: Option<Duration>,
+    asked_demand_at: Option<Duration>,
+    http_not_before: Duration,
+    http_failures: u32,
+}
+
+impl Fallback {
+    pub(super) fn starving(&mut self, now: Duration, is_starving: bool) {
+        match is_starving {
+            true => _ = self.starving_since.get_or_insert(now),
+            false => self.starving_since = None,
+        }
+    }
+    pub(super) fn demanded(&mut self, now: Duration) {
+        self.demanded_at.get_or_insert(now);
+        self.asked_demand_at = None;
+    }
+    /// Nothing has been in flight for so long that every way is right.
+    pub(super) fn is_desperate(&self, now: Duration) -> bool {
+        self.starving_since.is_some_and(|since| now.saturating_sub(since) >= DESPERATE_AFTER)
+    }
+    pub(super) fn web_seed_failed(&mut self, now: Duration) {
+        self.http_failures += 1;
+        let wait = HTTP_RETRY_MIN * 2u32.pow(self.http_failures.min(8));
+        self.http_not_before = now + wait.min(HTTP_RETRY_MAX);
+    }
+}
+
+impl Session {
+    pub(super) fn check_fallback(&mut self, now: Duration) {
+        if self.is_seed() || self.pieces.idle().is_none() {
+            return;
+        }
+        if self.demand.is_empty() {
+            self.fallback.demanded_at = None;
+        }
+        self.ask_frontend(now);
+        self.fetch_over_http(now);
+    }
+
+    /// Asks the frontend's seed for what nobody has: of the installer's pieces at once, of others after a while.
+    fn ask_frontend(&mut self, now: Duration) {
+        let Some((key, id)) = (self.peers.frontend())
+            .filter(|peer| peer.is_ours() && peer.has_opened)
+            .map(|peer| (peer.key, peer.extension.ids[usize::from(extension::ASK)]))
+        else {
+            return;
+        };
+        let is_alone = |piece: &PieceIndex| self.pieces.idle().has(*piece) && self.pieces.availability(*piece) == 0;
+        let mut asked: Vec<PieceIndex> = Vec::new();
+        let due = self.fallback.asked_demand_at.map_or(now, |at| at + ASK_DEMANDED_EVERY);
+        if due <= now {
+            asked.extend(self.demand.iter().copied().filter(is_alone).take(NAMED_PIECES_MAX / 2));
+            self.fallback.asked_demand_at = Some(now);
+        }
+        let mut next = if self.demand.is_empty() { None } else { Some(due.max(now) + ASK_DEMANDED_EVERY) };
+        if let Some(since) = self.fallback.starving_since {
+            let since = self.fallback.asked_at.map_or(since, |asked| asked.max(since));
+            let patience = ASK_AFTER.max(self.pace.piece_time() * 4);
+            if now.saturating_sub(since) >= patience {
+                self.fallback.asked_at = Some(now);
+                let idle: Vec<PieceIndex> = self.pieces.idle().iter().collect();
+                let start = self.random.below(idle.len() as u64) as usize;
+                let around = idle[start..].iter().chain(&idle[..start]).copied();
+                let first_alone = around.clone().filter(|piece| self.pieces.availability(*piece) == 0);
+                let mut more: Vec<PieceIndex> = first_alone.take(NAMED_PIECES_MAX / 2).collect();
+                if more.is_empty() {
+                    more = around.take(2).collect();
+                }
+                more.retain(|piece| !asked.contains(piece));
+                asked.extend(more);
+            }
+            let again = self.fallback.asked_at.map_or(since, |asked| asked.max(since)) + patience;
+            next = Some(next.map_or(again, |next| next.min(again)));
+        }
+        if !asked.is_empty() {
+            let payload = extension::encode_pieces(&asked);
+            self.say(key, Message::Extended { id, payload });
+        }
+        if let Some(next) = next {
+            self.wake_at(next);
+        }
+    }
+
+    fn fetch_over_http(&mut self, now: Duration) {
+        if !self.config.web_seed || !self.contacts.has_started() {
+            return;
+        }
+        if now < self.fallback.http_not_before {
+            return self.wake_at(self.fallback.http_not_before);
+        }
+        let starving_for = self.fallback.starving_since.map(|since| now.saturating_sub(since));
+        let has_http = self.pieces.flights().values().flatten().any(|flight| flight.source == Source::WebSeed);
+        let is_alone = self.peers.iter().all(|peer| peer.have.is_none() && !peer.is_frontend)
+            && !(self.contacts.frontend_may_come() && starving_for.is_some_and(|time| time < ALONE_AFTER));
+        let is_starving = starving_for.is_some_and(|time| time >= DESPERATE_AFTER);
+        let waits_too_long =
+            self.fallback.demanded_at.is_some_and(|at| now.saturating_sub(at) >= DEMAND_OVER_HTTP_AFTER);
+        let at_once = match (is_alone && (has_http || starving_for.is_some()), is_starving || waits_too_long) {
+            (true, _) => HTTP_ALONE,
+            (false, true) => HTTP_BESIDE_PEERS,
+            (false, false) => 0,
+        };
+        if let Some(since) = self.fallback.starving_since {
+            let next = if is_alone { since + DESPERATE_AFTER } else { since + ALONE_AFTER };
+            self.wake_at(next.max(now + ALONE_AFTER / 10));
+        }
+        self.fetch_pieces(now, at_once, waits_too_long && !is_starving && !is_alone);
+    }
+
+    fn fetch_pieces(&mut self, now: Duration, at_once: usize, only_demanded: bool) {
+        let flying = self.pieces.flights().values().flatten().filter(|flight| flight.source == Source::WebSeed).count();
+        for _ in flying..at_once {
+            let idle = |piece: &&PieceIndex| self.pieces.idle().has(**piece);
+            let piece = self.demand.iter().find(idle).copied();
+            let piece = piece.or_else(|| {
+                let nobody_has = |piece: &PieceIndex| self.pieces.availability(*piece) == 0;
+                let idle = || self.pieces.idle().iter();
+                if only_demanded { None } else { idle().find(nobody_has).or_else(|| idle().next()) }
+            });
+            let Some(piece) = piece else { return };
+            let flight = Flight {
+                source: Source::WebSeed,
+                asked_at: now,
+                moved_at: now,
+                waiting: Vec::new(),
+                next_offset: 0,
+                got_bytes: 0,
+                is_overdue: false,
+                is_offer: false,
+            };
+            self.pieces.fly(piece, flight);
+            self.peers.count_useful(piece, false);
+            self.act(Action::FetchHttp { piece });
+        }
+    }
+
+    pub(super) fn on_web_seed(&mut self, now: Duration, piece: PieceIndex, outcome: WebSeedOutcome) {
+        let is_flying = (self.pieces.flights().get(&piece).into_iter().flatten())
+            .any(|flight| flight.source == Source::WebSeed);
+        match outcome {
+            WebSeedOutcome::Received => {
+                let length = u64::from(self.layout.payload_len(piece));
+                self.totals.from_frontend_bytes += length;
+                if is_flying && self.pieces.state(piece) == State::InFlight {
+                    self.fallback.http_failures = 0;
+                    self.arrived(piece, Source::WebSeed);
+                } else {
+                    self.totals.wasted_bytes += length;
+                }
+            }
+            WebSeedOutcome::Busy(wait) => {
+                self.fallback.http_not_before = now + wait.min(HTTP_RETRY_MAX);
+                self.give_up(piece, Source::WebSeed);
+            }
+            WebSeedOutcome::Failed => {
+                self.fallback.web_seed_failed(now);
+                self.give_up(piece, Source::WebSeed);
+            }
+        }
+        self.refill(now);
+        self.check_fallback(now);
+    }
+}

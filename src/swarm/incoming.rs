@@ -1,0 +1,182 @@
+//! What peers say: their pieces, their requests, their extensions. Everything is judged here; nothing that stood on the
+//! wire is believed to be in range.
+
+use super::config::NONSENSE_MAX;
+use super::event::{PeerKey, Reason};
+use super::extension::{self, Handshake};
+use super::message::Message;
+use super::requests::CROSSING_MAX;
+use super::session::Session;
+use crate::torrent::{Bitfield, PieceIndex};
+use std::time::Duration;
+
+impl Session {
+    pub(super) fn on_message(&mut self, now: Duration, key: PeerKey, message: Message) {
+        let Some(peer) = self.peers.get_mut(key) else { return };
+        peer.heard_at = now;
+        match message {
+            Message::KeepAlive | Message::Interested | Message::NotInterested => {}
+            Message::Choke => self.on_choke(now, key),
+            Message::Unchoke => {
+                peer.chokes_us = false;
+                if peer.useful > 0 {
+                    self.fill(now);
+                }
+            }
+            Message::Have(piece) => self.on_have(now, key, piece),
+            Message::Bitfield(bytes) => {
+                let field = Bitfield::from_bytes(&bytes, self.layout.piece_count());
+                self.on_bitfield(now, key, field.ok());
+            }
+            Message::HaveAll => self.on_bitfield(now, key, Some(Bitfield::all(self.layout.piece_count()))),
+            Message::HaveNone => self.on_bitfield(now, key, Some(Bitfield::none(self.layout.piece_count()))),
+            Message::Request(block) => self.on_request(now, key, block),
+            Message::Cancel(block) => self.on_cancel(key, block),
+            Message::Reject(block) => self.on_reject(now, key, block),
+            Message::Extended { id, payload } => self.on_extended(now, key, id, &payload),
+        }
+    }
+
+    fn on_have(&mut self, now: Duration, key: PeerKey, number: u32) {
+        let Some(piece) = self.layout.index(number) else {
+            return self.disconnect(now, key, Reason::OutOfRange);
+        };
+        let is_idle = self.pieces.idle().has(piece);
+        let Some(peer) = self.peers.get_mut(key) else { return };
+        peer.has_opened = true;
+        if !peer.have.insert(piece) {
+            return self.nonsense(now, key, 1);
+        }
+        let (is_mate, is_frontend) = (peer.is_mate, peer.is_frontend);
+        peer.gained_at = now;
+        if is_idle {
+            peer.useful += 1;
+            if !peer.we_are_interested {
+                peer.we_are_interested = true;
+                self.say(key, Message::Interested);
+            }
+        }
+        if is_mate {
+            self.crossing.remove(&piece);
+        }
+        if !is_frontend {
+            self.count_in(piece, is_mate);
+        }
+        if is_idle {
+            self.fill(now);
+        }
+    }
+
+    fn count_in(&mut self, piece: PieceIndex, is_mate: bool) {
+        self.pieces.count(piece, is_mate, true);
+        if self.is_seed() {
+            self.offers.had(piece);
+        }
+    }
+
+    fn on_bitfield(&mut self, now: Duration, key: PeerKey, field: Option<Bitfield>) {
+        let Some(field) = field else {
+            return self.disconnect(now, key, Reason::WrongBitfield);
+        };
+        let Some(peer) = self.peers.get_mut(key) else { return };
+        if peer.has_opened {
+            return self.nonsense(now, key, NONSENSE_MAX / 4);
+        }
+        peer.has_opened = true;
+        let idle = self.pieces.idle();
+        peer.useful = field.iter().filter(|piece| idle.has(*piece)).count() as u32;
+        let (is_mate, is_frontend) = (peer.is_mate, peer.is_frontend);
+        if !is_frontend {
+            for piece in field.iter() {
+                self.count_in(piece, is_mate);
+            }
+        }
+        if let Some(peer) = self.peers.get_mut(key) {
+            peer.have = field;
+        }
+        self.show_interest();
+        if self.is_seed() {
+            self.offers.wants_changed();
+            self.offer(now);
+        }
+        self.fill(now);
+    }
+
+    fn on_extended(&mut self, now: Duration, key: PeerKey, id: u8, payload: &[u8]) {
+        match id {
+            0 => self.on_extension_handshake(now, key, payload),
+            extension::WANT => {
+                let Some(want) = extension::decode_want(payload, &self.layout) else {
+                    return self.disconnect(now, key, Reason::WrongBitfield);
+                };
+                let is_seed = self.is_seed();
+                if let Some(peer) = self.peers.get_mut(key).filter(|_| is_seed) {
+                    peer.want = Some(want);
+                    self.offers.wants_changed();
+                    self.offer(now);
+                }
+            }
+            extension::ASK | extension::CROSS => {
+                let Some(pieces) = extension::decode_pieces(payload, &self.layout) else {
+                    return self.disconnect(now, key, Reason::OutOfRange);
+                };
+                match id {
+                    extension::ASK => self.on_ask(now, key, &pieces),
+                    _ => self.on_crossing(now, key, &pieces),
+                }
+            }
+            _ => self.nonsense(now, key, 1),
+        }
+    }
+
+    fn on_ask(&mut self, now: Duration, key: PeerKey, pieces: &[PieceIndex]) {
+        if !self.is_seed() {
+            return self.nonsense(now, key, 1);
+        }
+        for piece in pieces {
+            self.offers.asked(key, *piece);
+        }
+        self.offer(now);
+    }
+
+    fn on_crossing(&mut self, now: Duration, key: PeerKey, pieces: &[PieceIndex]) {
+        let until = now + self.pace.reassign_after();
+        if !self.peers.get(key).is_some_and(|peer| peer.is_mate) {
+            return;
+        }
+        for piece in pieces {
+            if self.crossing.len() < CROSSING_MAX {
+                self.crossing.insert(*piece, until);
+            }
+        }
+    }
+
+    fn on_extension_handshake(&mut self, now: Duration, key: PeerKey, payload: &[u8]) {
+        let Ok(handshake) = Handshake::decode(payload) else {
+            return self.disconnect(now, key, Reason::WrongExtension);
+        };
+        let was_ours = self.peers.get(key).is_some_and(|peer| peer.is_ours());
+        let Some(peer) = self.peers.get_mut(key) else { return };
+        if was_ours {
+            // Said again: only the end of its download is news (BEP 21).
+            peer.upload_only = handshake.upload_only.unwrap_or(peer.upload_only);
+            return;
+        }
+        let is_mate = self.config.rack.is_some() && handshake.rack == self.config.rack && handshake.is_ours();
+        peer.upload_only = handshake.upload_only.unwrap_or(false);
+        peer.extension = handshake;
+        self.uploads.became_ours(peer);
+        self.contacts.joined(peer.listens_at());
+        if is_mate != peer.is_mate && !peer.is_frontend {
+            let was_mate = std::mem::replace(&mut peer.is_mate, is_mate);
+            for piece in peer.have.iter() {
+                self.pieces.count(piece, was_mate, false);
+                self.pieces.count(piece, is_mate, true);
+            }
+        }
+        if peer.is_frontend && handshake.is_ours() {
+            self.say_want(key);
+            self.fallback.starving(now, false);
+        }
+    }
+}

@@ -1,0 +1,285 @@
+//! What a seed offers: each piece that somebody wants and nobody has, once, to one machine (super-seeding, BEP 16, with
+//! several pieces on their way and without waiting for an echo).
+//!
+//! Invariant: a piece is fresh (no connected peer has it and it is not out), or out (offered to a peer from which
+//! nothing is known yet), or had by a connected peer. A piece that is lost again becomes fresh again.
+
+use super::event::PeerKey;
+use super::message::Message;
+use super::peers::{Peer, Peers};
+use super::pieces::Pieces;
+use super::session::Session;
+use crate::torrent::{Bitfield, Block, PieceIndex};
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+/// Offers of one peer that are not sent yet, when there are many peers and when there is one.
+const OFFERS_PER_PEER_MIN: usize = 2;
+const OFFERS_PER_PEER_MAX: usize = 8;
+/// An offer that is not asked for is withdrawn after this time.
+const OFFER_TAKEN_WITHIN: Duration = Duration::from_secs(2);
+/// An offer that was asked for and cannot be sent is withdrawn after this time.
+const OFFER_SENT_WITHIN: Duration = Duration::from_secs(20);
+/// A piece that was sent and that nobody then claims to have is lost after this time.
+const ECHO_WITHIN: Duration = Duration::from_secs(5);
+/// A piece is offered again to somebody who cannot get it from others after this time, not sooner.
+const AGAIN_AFTER: Duration = Duration::from_secs(2);
+/// A peer that gained nothing for so long is offered what it lacks, whoever else has it.
+const STARVING_AFTER: Duration = Duration::from_secs(3);
+/// Asks of peers that are remembered.
+const ASKS_MAX: usize = 4096;
+/// How often offers are looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// A piece offered to a peer.
+#[derive(Debug, Clone, Copy)]
+struct Offer {
+    peer: PeerKey,
+    since: Duration,
+    is_requested: bool,
+    sent_bytes: u32,
+    is_sent: bool,
+}
+
+/// What a seed offers.
+pub(super) struct Offers {
+    fresh: Bitfield,
+    out: BTreeMap<PieceIndex, Offer>,
+    /// Offers that are not sent yet.
+    unsent: usize,
+    asks: VecDeque<(PeerKey, PieceIndex)>,
+    offered_at: Vec<Duration>,
+    rotation: VecDeque<PeerKey>,
+    /// Nothing fresh is of use to anybody, until something changes.
+    is_exhausted: bool,
+    look_at: Duration,
+}
+
+impl Offers {
+    pub(super) fn new(pieces: u32) -> Self {
+        Self {
+            fresh: Bitfield::all(pieces),
+            out: BTreeMap::new(),
+            unsent: 0,
+            asks: VecDeque::new(),
+            offered_at: vec![Duration::ZERO; pieces as usize],
+            rotation: VecDeque::new(),
+            is_exhausted: false,
+            look_at: Duration::ZERO,
+        }
+    }
+
+    pub(super) fn joined(&mut self, peer: PeerKey) {
+        self.rotation.push_back(peer);
+        self.is_exhausted = false;
+    }
+
+    /// A peer is gone: what it was offered, and what nobody else has, is fresh again.
+    pub(super) fn lost(&mut self, peer: &Peer, pieces: &Pieces) {
+        self.rotation.retain(|key| *key != peer.key);
+        self.asks.retain(|(key, _)| *key != peer.key);
+        let offered: Vec<PieceIndex> =
+            self.out.iter().filter(|(_, offer)| offer.peer == peer.key).map(|(piece, _)| *piece).collect();
+        for piece in offered {
+            self.withdraw(piece, pieces);
+        }
+        for piece in peer.have.iter() {
+            self.freshen(piece, pieces);
+        }
+    }
+
+    /// A peer has a piece now.
+    pub(super) fn had(&mut self, piece: PieceIndex) {
+        self.fresh.remove(piece);
+        if self.out.get(&piece).is_some_and(|offer| offer.is_sent) {
+            self.out.remove(&piece);
+        }
+    }
+
+    /// What a peer wants has changed.
+    pub(super) fn wants_changed(&mut self) {
+        self.is_exhausted = false;
+    }
+
+    pub(super) fn requested(&mut self, now: Duration, piece: PieceIndex, peer: PeerKey) {
+        if let Some(offer) = self.out.get_mut(&piece).filter(|offer| offer.peer == peer && !offer.is_requested) {
+            offer.is_requested = true;
+            offer.since = now;
+        }
+    }
+
+    pub(super) fn asked(&mut self, peer: PeerKey, piece: PieceIndex) {
+        if self.asks.len() < ASKS_MAX {
+            self.asks.push_back((peer, piece));
+        }
+    }
+
+    /// An offer is over without success. The caller takes it from the peer.
+    fn withdraw(&mut self, piece: PieceIndex, pieces: &Pieces) {
+        if let Some(offer) = self.out.remove(&piece) {
+            self.unsent -= usize::from(!offer.is_sent);
+            self.freshen(piece, pieces);
+        }
+    }
+
+    fn freshen(&mut self, piece: PieceIndex, pieces: &Pieces) {
+        if pieces.availability(piece) == 0 && !self.out.contains_key(&piece) {
+            self.fresh.insert(piece);
+            self.is_exhausted = false;
+        }
+    }
+
+    /// Checks the invariant of this file.
+    pub(super) fn check(&self, peers: &Peers, pieces: &Pieces) {
+        for piece in self.fresh.iter() {
+            assert_eq!(pieces.availability(piece), 0, "fresh {piece} is had");
+            assert!(!self.out.contains_key(&piece), "fresh {piece} is out");
+        }
+        assert_eq!(self.unsent, self.out.values().filter(|offer| !offer.is_sent).count(), "unsent");
+        assert!(self.out.values().all(|offer| peers.get(offer.peer).is_some()), "offers to nobody");
+        assert!(self.asks.len() <= ASKS_MAX);
+        if self.fresh.pieces() > 0 {
+            assert_eq!(self.rotation.len(), peers.len(), "rotation");
+        }
+    }
+}
+
+impl Session {
+    /// Offers as much as may be on its way: what is being sent at once, and twice that behind it.
+    pub(super) fn offer(&mut self, now: Duration) {
+        if !self.is_seed() {
+            return;
+        }
+        let window = 3 * self.config.serve_at_once + 4;
+        while self.offers.unsent < window {
+            let Some((key, piece)) = self.next_ask(now).or_else(|| self.next_fresh(now, window)) else { return };
+            self.offer_to(now, key, piece);
+        }
+    }
+
+    fn offer_to(&mut self, now: Duration, key: PeerKey, piece: PieceIndex) {
+        let Some(peer) = self.peers.get_mut(key) else { return };
+        peer.offers.insert(piece);
+        peer.told.insert(piece);
+        peer.gained_at = now;
+        let offer = Offer { peer: key, since: now, is_requested: false, sent_bytes: 0, is_sent: false };
+        self.offers.out.insert(piece, offer);
+        self.offers.unsent += 1;
+        self.offers.fresh.remove(piece);
+        self.offers.offered_at[piece.get() as usize] = now;
+        self.say(key, Message::Have(piece.get()));
+    }
+
+    /// What a machine asked for: something fresh at once, something that others should have only after a while.
+    fn next_ask(&mut self, now: Duration) -> Option<(PeerKey, PieceIndex)> {
+        while let Some((key, piece)) = self.offers.asks.pop_front() {
+            let Some(peer) = self.peers.get(key) else { continue };
+            let offered_at = self.offers.offered_at[piece.get() as usize];
+            let is_again = offered_at == Duration::ZERO || now.saturating_sub(offered_at) >= AGAIN_AFTER;
+            let may = self.offers.fresh.has(piece) || (is_again && !self.offers.out.contains_key(&piece));
+            if may && peer.lacks(piece) && peer.offers.len() < OFFERS_PER_PEER_MAX && now >= peer.backoff_until {
+                return Some((key, piece));
+            }
+        }
+        None
+    }
+
+    /// The first fresh piece that the next peer in turn lacks.
+    fn next_fresh(&mut self, now: Duration, window: usize) -> Option<(PeerKey, PieceIndex)> {
+        if self.offers.is_exhausted || self.offers.fresh.is_none() {
+            return None;
+        }
+        let per_peer = (window / self.offers.rotation.len().max(1)).clamp(OFFERS_PER_PEER_MIN, OFFERS_PER_PEER_MAX);
+        for _ in 0..self.offers.rotation.len() {
+            let key = self.offers.rotation.pop_front()?;
+            self.offers.rotation.push_back(key);
+            let Some(peer) = self.peers.get(key) else { continue };
+            if peer.upload_only || !peer.has_opened || peer.offers.len() >= per_peer || now < peer.backoff_until {
+                continue;
+            }
+            if let Some(piece) = first_lacking(&self.offers.fresh, peer) {
+                return Some((key, piece));
+            }
+        }
+        self.offers.is_exhausted = true;
+        None
+    }
+
+    pub(super) fn sent_offer(&mut self, now: Duration, key: PeerKey, block: Block) {
+        let payload = self.layout.payload_len(block.piece);
+        let offer = self.offers.out.get_mut(&block.piece).filter(|offer| offer.peer == key && !offer.is_sent);
+        let Some(offer) = offer else { return };
+        offer.sent_bytes += block.length_bytes;
+        offer.since = now;
+        if offer.sent_bytes < payload {
+            return;
+        }
+        offer.is_sent = true;
+        self.offers.unsent -= 1;
+        self.offers.is_exhausted = false;
+        if self.pieces.availability(block.piece) > 0 {
+            self.offers.out.remove(&block.piece);
+        }
+        if let Some(peer) = self.peers.get_mut(key) {
+            peer.offers.remove(&block.piece);
+        }
+    }
+
+    /// Withdraws what is not taken, gives up what is lost, and helps those who gain nothing.
+    pub(super) fn check_offers(&mut self, now: Duration) {
+        if !self.is_seed() {
+            return;
+        }
+        if now < self.offers.look_at {
+            return self.wake_at(self.offers.look_at);
+        }
+        self.offers.look_at = now + LOOK_EVERY;
+        self.wake_at(self.offers.look_at);
+        self.offers.is_exhausted = false;
+        let is_over = |offer: &Offer| {
+            let within = match (offer.is_sent, offer.is_requested) {
+                (true, _) => ECHO_WITHIN,
+                (false, true) => OFFER_SENT_WITHIN,
+                (false, false) => OFFER_TAKEN_WITHIN,
+            };
+            now.saturating_sub(offer.since) >= within
+        };
+        let over: Vec<(PieceIndex, Offer)> =
+            self.offers.out.iter().filter(|(_, offer)| is_over(offer)).map(|(piece, offer)| (*piece, *offer)).collect();
+        for (piece, offer) in over {
+            self.offers.withdraw(piece, &self.pieces);
+            let Some(peer) = self.peers.get_mut(offer.peer) else { continue };
+            peer.offers.remove(&piece);
+            if !offer.is_sent {
+                peer.backoff_until = now + OFFER_TAKEN_WITHIN;
+            }
+        }
+        if self.offers.unsent < self.config.serve_at_once {
+            self.help_starving(now);
+        }
+    }
+
+    /// Offers one piece to each peer that has gained nothing for long, whoever else has it.
+    fn help_starving(&mut self, now: Duration) {
+        let starving: Vec<(PeerKey, PieceIndex)> = (self.peers.iter())
+            .filter(|peer| !peer.upload_only && peer.has_opened && peer.offers.is_empty() && now >= peer.backoff_until)
+            .filter(|peer| now.saturating_sub(peer.gained_at) >= STARVING_AFTER)
+            .filter_map(|peer| {
+                let lacking = self.pieces.held().difference(&peer.have).filter(|piece| peer.lacks(*piece));
+                let is_free = |piece: &PieceIndex| !self.offers.out.contains_key(piece);
+                Some((peer.key, lacking.filter(is_free).min_by_key(|piece| self.pieces.availability(*piece))?))
+            })
+            .take(2 * self.config.serve_at_once)
+            .collect();
+        for (key, piece) in starving {
+            if !self.offers.out.contains_key(&piece) {
+                self.offer_to(now, key, piece);
+            }
+        }
+    }
+}
+
+/// The first of these pieces that a peer lacks and was not told of.
+fn first_lacking(pieces: &Bitfield, peer: &Peer) -> Option<PieceIndex> {
+    pieces.difference(&peer.have).find(|piece| peer.lacks(*piece))
+}

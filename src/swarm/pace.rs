@@ -1,0 +1,105 @@
+//! How fast pieces come, and so how many to ask for at once and when to stop waiting for one.
+
+use super::config;
+use std::time::Duration;
+
+/// Piece times kept for the median.
+const SAMPLES: usize = 16;
+/// Pieces in flight before anything is known.
+const WINDOW_AT_FIRST: usize = 4;
+/// A piece is overdue after this many median times, but never before [`OVERDUE_MIN`].
+const OVERDUE_PIECE_TIMES: u32 = 8;
+const OVERDUE_MIN: Duration = Duration::from_millis(50);
+/// The piece time assumed before any is known.
+const PIECE_TIME_AT_FIRST: Duration = Duration::from_millis(100);
+
+/// Measures piece times: from the request to the last byte.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Pace {
+    samples: [u32; SAMPLES],
+    count: usize,
+    median_micros: u32,
+    least_micros: u32,
+    /// When the last piece came, and the smoothed time between two.
+    came_at: Option<Duration>,
+    gap_micros: f64,
+}
+
+impl Pace {
+    /// A piece came that had been asked for `took` ago.
+    pub(super) fn came(&mut self, now: Duration, took: Duration) {
+        self.samples[self.count % SAMPLES] = took.as_micros().min(u128::from(u32::MAX)) as u32;
+        self.count += 1;
+        let mut known = self.samples;
+        let known = &mut known[..self.count.min(SAMPLES)];
+        known.sort_unstable();
+        self.median_micros = known[known.len() / 2];
+        self.least_micros = known[0];
+        if let Some(before) = self.came_at.replace(now) {
+            let gap = (now.saturating_sub(before)).as_micros() as f64;
+            self.gap_micros = if self.gap_micros == 0.0 { gap } else { self.gap_micros * 0.9 + gap * 0.1 };
+        }
+    }
+
+    /// The median time of a piece.
+    pub(super) fn piece_time(&self) -> Duration {
+        match self.count {
+            0 => PIECE_TIME_AT_FIRST,
+            _ => Duration::from_micros(u64::from(self.median_micros)),
+        }
+    }
+
+    /// The time between two pieces: what a piece takes on our own link when it is full.
+    pub(super) fn gap(&self) -> Duration {
+        match self.gap_micros {
+            0.0 => self.piece_time(),
+            gap => Duration::from_micros(gap as u64),
+        }
+    }
+
+    /// Pieces to have in flight: twice what the latency of an answer, its own transfer taken off, holds at the present
+    /// rate, and two more.
+    pub(super) fn window(&self) -> usize {
+        if self.count < SAMPLES || self.gap_micros < 1.0 {
+            return WINDOW_AT_FIRST;
+        }
+        let latency = (f64::from(self.least_micros) - self.gap_micros).max(0.0);
+        let pieces = (2.0 * latency / self.gap_micros).ceil() as usize + 2;
+        pieces.clamp(config::IN_FLIGHT_MIN, config::IN_FLIGHT_MAX)
+    }
+
+    /// After this time a piece in flight no longer counts in the window.
+    pub(super) fn overdue_after(&self) -> Duration {
+        match self.count {
+            0 => config::REASSIGN_MIN,
+            _ => (self.piece_time() * OVERDUE_PIECE_TIMES).max(OVERDUE_MIN),
+        }
+    }
+
+    /// After this time without a byte a piece in flight is given to somebody else.
+    pub(super) fn reassign_after(&self) -> Duration {
+        (self.piece_time() * config::REASSIGN_PIECE_TIMES).max(config::REASSIGN_MIN)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_window_follows_the_latency() {
+        let pace = |took_millis: u64, gap_millis: u64| {
+            let mut pace = Pace::default();
+            for n in 0..100 {
+                pace.came(Duration::from_millis(n * gap_millis), Duration::from_millis(took_millis));
+            }
+            pace
+        };
+        assert_eq!(Pace::default().window(), WINDOW_AT_FIRST);
+        assert_eq!(pace(20, 20).window(), config::IN_FLIGHT_MIN);
+        assert_eq!(pace(50, 20).window(), 5);
+        assert_eq!(pace(500, 20).window(), config::IN_FLIGHT_MAX);
+        assert_eq!(pace(20, 20).reassign_after(), config::REASSIGN_MIN);
+        assert_eq!(pace(2000, 200).reassign_after(), Duration::from_secs(16));
+    }
+}

@@ -1,0 +1,484 @@
+//! What is asked of whom: the window of pieces in flight, rarest first, the slot kept for the installer, the rack rule,
+//! the endgame, and what happens when an answer comes, does not come, or is wrong.
+
+use super::config::{self, ENDGAME_COPIES, ENDGAME_PIECES, IN_FLIGHT_PER_PEER};
+use super::event::{Action, PeerKey, Reason, Source};
+use super::extension;
+use super::message::{Message, RawBlock};
+use super::peers::Peer;
+use super::pieces::{Flight, State};
+use super::session::Session;
+use crate::torrent::{Block, PieceIndex};
+use std::time::Duration;
+
+/// Pieces given up that are still taken if they come after all, a peer.
+pub(super) const LATE_MAX: usize = 8;
+/// Pieces in flight from the frontend at once: it offers them, so it bounds them.
+const OFFERS_TAKEN_MAX: usize = 16;
+/// Requests in a row without an answer after which a peer is closed.
+const SILENCES_MAX: u32 = 4;
+/// Pieces that rack-mates are believed to fetch from outside.
+pub(super) const CROSSING_MAX: usize = 1024;
+
+/// What to ask of whom, and why.
+struct Choice {
+    peer: PeerKey,
+    piece: PieceIndex,
+    is_offer: bool,
+}
+
+impl Session {
+    /// Whether this block was asked of this peer and is of use: only then is its payload worth keeping.
+    pub fn expects(&self, peer: PeerKey, block: Block) -> bool {
+        let asked = |flight: &Flight| flight.source == Source::Peer(peer) && flight.waiting.contains(&block);
+        match self.pieces.flights().get(&block.piece) {
+            Some(flights) if flights.iter().any(asked) => true,
+            _ => self.is_late(peer, block),
+        }
+    }
+
+    /// Whether a piece that was given up comes after all, whole, and is still missing.
+    fn is_late(&self, peer: PeerKey, block: Block) -> bool {
+        matches!(self.pieces.state(block.piece), State::Idle | State::InFlight)
+            && block.offset_bytes == 0
+            && block.length_bytes == self.layout.payload_len(block.piece)
+            && self.peers.get(peer).is_some_and(|peer| peer.late.contains(&block.piece))
+    }
+
+    /// Asks for as much as may be in flight.
+    pub(super) fn fill(&mut self, now: Duration) {
+        if self.is_seed() {
+            return;
+        }
+        while let Some(choice) = self.choose(now) {
+            self.ask(now, choice);
+        }
+        let is_starving = !self.pieces.idle().is_none() && !self.has_fresh_flight();
+        self.fallback.starving(now, is_starving);
+    }
+
+    fn has_fresh_flight(&self) -> bool {
+        self.pieces.flights().values().flatten().any(|flight| !flight.is_overdue)
+    }
+
+    fn choose(&mut self, now: Duration) -> Option<Choice> {
+        if self.pieces.idle().is_none() {
+            return self.choose_copy(now, |session, _| session.pieces.missing() <= ENDGAME_PIECES);
+        }
+        if let Some(choice) = self.choose_offer() {
+            return Some(choice);
+        }
+        let (mut normal, mut demanded) = (0, 0);
+        for (piece, flights) in self.pieces.flights() {
+            let counted = flights.iter().filter(|flight| !flight.is_overdue && !flight.is_offer).count();
+            if self.demand.contains(piece) {
+                demanded += counted;
+            }
+            normal += counted;
+        }
+        let window = self.pace.window();
+        let waits = !self.demand.is_empty();
+        if waits && demanded == 0 && normal < window {
+            let choice = self.choose_demanded(now).or_else(|| {
+                self.choose_copy(now, |session, piece| {
+                    session.demand.contains(&piece)
+                        && session.pieces.flights()[&piece].iter().all(|flight| flight.is_overdue)
+                })
+            });
+            if choice.is_some() {
+                return choice;
+            }
+        }
+        let reserved = usize::from(waits && demanded == 0);
+        if normal + reserved >= window {
+            return None;
+        }
+        self.choose_rarest(now)
+    }
+
+    /// What the frontend offers is taken at once: nobody else has it.
+    fn choose_offer(&self) -> Option<Choice> {
+        let peer = self.peers.frontend().filter(|peer| peer.useful > 0 && !peer.chokes_us)?;
+        if peer.flights >= OFFERS_TAKEN_MAX {
+            return None;
+        }
+        let piece = self.pieces.rarest(&peer.have, |_| true)?;
+        Some(Choice { peer: peer.key, piece, is_offer: true })
+    }
+
+    fn choose_demanded(&self, now: Duration) -> Option<Choice> {
+        let usable = || self.peers.iter().filter(|peer| !peer.is_frontend && self.has_room(peer, now));
+        for &piece in self.demand.iter().filter(|piece| self.pieces.idle().has(**piece)) {
+            let having = usable().filter(|peer| peer.have.has(piece) && self.may_cross(peer, piece, now));
+            if let Some(peer) = having.min_by_key(|peer| (!peer.is_mate, peer.flights)) {
+                return Some(Choice { peer: peer.key, piece, is_offer: false });
+            }
+        }
+        None
+    }
+
+    /// The rarest piece of the peer that is asked for least, mates of the own rack first.
+    fn choose_rarest(&mut self, now: Duration) -> Option<Choice> {
+        let salt = self.random.next_u64();
+        let mut order: Vec<(bool, usize, u64, usize)> = (self.peers.iter().enumerate())
+            .filter(|(_, peer)| !peer.is_frontend && self.has_room(peer, now))
+            .map(|(at, peer)| (!peer.is_mate, peer.flights, super::random::scatter(salt ^ at as u64), at))
+            .collect();
+        order.sort_unstable();
+        order.iter().find_map(|&(.., at)| {
+            let peer = self.peers.at(at);
+            let piece = self.pieces.rarest(&peer.have, |piece| self.may_cross(peer, piece, now))?;
+            Some(Choice { peer: peer.key, piece, is_offer: false })
+        })
+    }
+
+    /// A second copy of a piece in flight, from somebody else: only of those that `may` names, and late already.
+    fn choose_copy(&self, now: Duration, may: impl Fn(&Self, PieceIndex) -> bool) -> Option<Choice> {
+        let patience = self.pace.piece_time() * 2;
+        for (&piece, flights) in self.pieces.flights() {
+            let is_late = |flight: &Flight| flight.is_overdue || now.saturating_sub(flight.moved_at) > patience;
+            if flights.len() >= ENDGAME_COPIES || !flights.iter().all(is_late) || !may(self, piece) {
+                continue;
+            }
+            let other = |peer: &&Peer| {
+                peer.have.has(piece)
+                    && !peer.chokes_us
+                    && now >= peer.backoff_until
+                    && peer.flights < IN_FLIGHT_PER_PEER
+                    && flights.iter().all(|flight| flight.source != Source::Peer(peer.key))
+            };
+            if let Some(peer) = self.peers.iter().filter(other).min_by_key(|peer| (!peer.is_mate, peer.flights)) {
+                return Some(Choice { peer: peer.key, piece, is_offer: false });
+            }
+        }
+        None
+    }
+
+    fn has_room(&self, peer: &Peer, now: Duration) -> bool {
+        peer.flights < IN_FLIGHT_PER_PEER && peer.is_usable(now)
+    }
+
+    /// Across racks only what no rack-mate has or is fetching, unless there is nothing else to do for too long.
+    fn may_cross(&self, peer: &Peer, piece: PieceIndex, now: Duration) -> bool {
+        peer.is_mate
+            || self.config.rack.is_none()
+            || (!self.pieces.has_mate(piece) && self.crossing.get(&piece).is_none_or(|until| *until <= now))
+            || self.fallback.is_desperate(now)
+    }
+
+    fn ask(&mut self, now: Duration, Choice { peer: key, piece, is_offer }: Choice) {
+        let was_idle = self.pieces.idle().has(piece);
+        let flight = Flight {
+            source: Source::Peer(key),
+            asked_at: now,
+            moved_at: now,
+            waiting: Vec::new(),
+            next_offset: 0,
+            got_bytes: 0,
+            is_overdue: false,
+            is_offer,
+        };
+        self.pieces.fly(piece, flight);
+        if was_idle {
+            self.peers.count_useful(piece, false);
+        }
+        let Some(peer) = self.peers.get_mut(key) else { return };
+        peer.flights += 1;
+        let crosses = self.config.rack.is_some() && !peer.is_mate && !peer.is_frontend;
+        self.ask_on(key, piece);
+        if crosses {
+            self.say_crossing(piece);
+        }
+        self.wake_at(now + self.pace.overdue_after());
+    }
+
+    /// Asks for the blocks of a flight that fit into the peer's pipeline.
+    fn ask_on(&mut self, key: PeerKey, piece: PieceIndex) {
+        let length = self.layout.payload_len(piece);
+        let Some(peer) = self.peers.get_mut(key) else { return };
+        let (pipeline, block_bytes) = (peer.pipeline(), peer.block_bytes());
+        let mut asked = Vec::new();
+        let flights = self.pieces.flights_of(piece).into_iter().flatten();
+        for flight in flights.filter(|flight| flight.source == Source::Peer(key)) {
+            while peer.blocks_out < pipeline && flight.next_offset < length {
+                let length_bytes = block_bytes.min(length - flight.next_offset);
+                let block = Block { piece, offset_bytes: flight.next_offset, length_bytes };
+                flight.next_offset += length_bytes;
+                flight.waiting.push(block);
+                peer.blocks_out += 1;
+                asked.push(block);
+            }
+        }
+        for block in asked {
+            self.say(key, Message::Request(RawBlock::of(block)));
+        }
+    }
+
+    fn say_crossing(&mut self, piece: PieceIndex) {
+        let payload = extension::encode_pieces(&[piece]);
+        let at = usize::from(extension::CROSS);
+        let mates: Vec<(PeerKey, u8)> = (self.peers.iter())
+            .filter(|peer| peer.is_mate && peer.is_ours() && !peer.upload_only)
+            .map(|peer| (peer.key, peer.extension.ids[at]))
+            .collect();
+        for (peer, id) in mates {
+            self.say(peer, Message::Extended { id, payload: payload.clone() });
+        }
+    }
+
+    /// Takes a piece out of flight from this source. What was asked for is not taken back.
+    pub(super) fn give_up(&mut self, piece: PieceIndex, source: Source) -> Option<Flight> {
+        let flight = self.pieces.land(piece, source)?;
+        if let Source::Peer(key) = source
+            && let Some(peer) = self.peers.get_mut(key)
+        {
+            peer.flights -= 1;
+            peer.blocks_out -= flight.waiting.len();
+        }
+        if self.pieces.idle().has(piece) {
+            self.peers.count_useful(piece, true);
+        }
+        if flight.got_bytes > 0 {
+            self.totals.wasted_bytes += u64::from(flight.got_bytes);
+            self.act(Action::Forget { piece, source });
+        }
+        Some(flight)
+    }
+
+    /// Gives a piece up and takes back what was asked for; if it comes all the same it is not nonsense.
+    fn call_off(&mut self, piece: PieceIndex, source: Source) {
+        if let Some(flight) = self.give_up(piece, source) {
+            self.take_back(piece, &flight);
+        }
+    }
+
+    /// Takes back what a flight that is over was still waiting for.
+    fn take_back(&mut self, piece: PieceIndex, flight: &Flight) {
+        let Source::Peer(key) = flight.source else {
+            return self.act(Action::CancelHttp { piece });
+        };
+        for block in &flight.waiting {
+            self.say(key, Message::Cancel(RawBlock::of(*block)));
+        }
+        if let Some(peer) = self.peers.get_mut(key)
+            && !flight.waiting.is_empty()
+        {
+            peer.late.truncate(LATE_MAX - 1);
+            peer.late.push_front(piece);
+        }
+    }
+
+    pub(super) fn on_block(&mut self, now: Duration, key: PeerKey, block: Block) {
+        let source = Source::Peer(key);
+        let Some(peer) = self.peers.get_mut(key) else { return };
+        (peer.heard_at, peer.answered_at, peer.silences) = (now, now, 0);
+        let is_frontend = peer.is_frontend;
+        let length = u64::from(block.length_bytes);
+        match is_frontend {
+            true => self.totals.from_frontend_bytes += length,
+            false => self.totals.from_peers_bytes += length,
+        }
+        let piece = block.piece;
+        let flights = self.pieces.flights_of(piece).into_iter().flatten();
+        let flight = flights.into_iter().find(|flight| flight.source == source && flight.waiting.contains(&block));
+        if let Some(flight) = flight {
+            flight.waiting.retain(|waiting| *waiting != block);
+            flight.got_bytes += block.length_bytes;
+            flight.moved_at = now;
+            let (got, asked_at, overdue) = (flight.got_bytes, flight.asked_at, flight.is_overdue);
+            if let Some(peer) = self.peers.get_mut(key) {
+                peer.blocks_out -= 1;
+            }
+            if is_frontend {
+                self.contacts.frontend_works();
+            }
+            if got == self.layout.payload_len(piece) {
+                if !overdue {
+                    self.pace.came(now, now.saturating_sub(asked_at));
+                }
+                self.arrived(piece, source);
+                self.fill(now);
+            }
+            self.ask_on_all(key);
+        } else if self.is_late(key, block) {
+            self.arrived(piece, source);
+            self.fill(now);
+        } else {
+            self.totals.wasted_bytes += length;
+            let was_asked = self.peers.get(key).is_some_and(|peer| peer.late.contains(&piece));
+            if !was_asked {
+                self.nonsense(now, key, 1);
+            }
+        }
+    }
+
+    /// Keeps the pipeline of a peer full over all pieces that are in flight from it.
+    fn ask_on_all(&mut self, key: PeerKey) {
+        let unfinished = |flight: &Flight, piece: PieceIndex| {
+            flight.source == Source::Peer(key) && flight.next_offset < self.layout.payload_len(piece)
+        };
+        let pieces: Vec<PieceIndex> = (self.pieces.flights().iter())
+            .filter(|(piece, flights)| flights.iter().any(|flight| unfinished(flight, **piece)))
+            .map(|(piece, _)| *piece)
+            .collect();
+        for piece in pieces {
+            self.ask_on(key, piece);
+        }
+    }
+
+    /// The payload of a piece is complete: its digest is to be compared, other copies are called off.
+    pub(super) fn arrived(&mut self, piece: PieceIndex, source: Source) {
+        if self.pieces.idle().has(piece) {
+            self.peers.count_useful(piece, false);
+        }
+        for flight in self.pieces.arrive(piece, source) {
+            if let Source::Peer(key) = flight.source
+                && let Some(peer) = self.peers.get_mut(key)
+            {
+                peer.flights -= 1;
+                peer.blocks_out -= flight.waiting.len();
+            }
+            if flight.source != source {
+                if flight.got_bytes > 0 {
+                    self.totals.wasted_bytes += u64::from(flight.got_bytes);
+                }
+                self.act(Action::Forget { piece, source: flight.source });
+                self.take_back(piece, &flight);
+            }
+        }
+        if let Source::Peer(key) = source
+            && let Some(peer) = self.peers.get_mut(key)
+        {
+            peer.late.retain(|late| *late != piece);
+            self.senders.insert(piece, (peer.id, peer.listens_at()));
+        }
+        self.act(Action::Verify { piece, source });
+    }
+
+    pub(super) fn on_verified(&mut self, now: Duration, piece: PieceIndex, source: Source, ok: bool) {
+        if !self.pieces.verified(piece, source, ok) {
+            return;
+        }
+        let sender = self.senders.remove(&piece);
+        if ok {
+            self.demand.retain(|demanded| *demanded != piece);
+            self.crossing.remove(&piece);
+            self.act(Action::PieceDone { piece });
+            self.tell(now, piece);
+            self.check_done();
+        } else {
+            self.totals.wasted_bytes += u64::from(self.layout.payload_len(piece));
+            self.peers.count_useful(piece, true);
+            self.act(Action::Forget { piece, source });
+            match (source, sender) {
+                (Source::Peer(key), _) if self.peers.get(key).is_some() => {
+                    self.disconnect(now, key, Reason::WrongPiece);
+                }
+                (Source::Peer(_), Some((id, address))) => self.contacts.ban(id, address),
+                _ => self.fallback.web_seed_failed(now),
+            }
+        }
+        self.refill(now);
+    }
+
+    /// A request was turned down: the piece is free again, and the peer is left alone for about a piece time.
+    pub(super) fn on_reject(&mut self, now: Duration, key: PeerKey, block: RawBlock) {
+        let Some(piece) = self.layout.index(block.piece) else {
+            return self.disconnect(now, key, Reason::OutOfRange);
+        };
+        let source = Source::Peer(key);
+        let flights = self.pieces.flights().get(&piece);
+        let was_asked = flights.into_iter().flatten().any(|flight| flight.source == source);
+        let backoff = self.random.around(self.pace.gap());
+        let Some(peer) = self.peers.get_mut(key) else { return };
+        peer.answered_at = now;
+        peer.silences = 0;
+        if !was_asked {
+            let was_late = peer.late.contains(&piece);
+            peer.late.retain(|late| *late != piece);
+            if !was_late {
+                self.nonsense(now, key, 1);
+            }
+            return;
+        }
+        peer.backoff_until = now + backoff;
+        if peer.is_frontend && peer.have.remove(piece) {
+            // An offer taken back: it will be offered again, perhaps to another machine.
+            if self.pieces.idle().has(piece) {
+                peer.useful -= 1;
+            }
+        }
+        self.wake_at(now + backoff);
+        self.call_off(piece, source);
+        self.fill(now);
+    }
+
+    /// The peer answers no requests any more; what it had not answered is free again (without BEP 6 it says no more).
+    pub(super) fn on_choke(&mut self, now: Duration, key: PeerKey) {
+        let Some(peer) = self.peers.get_mut(key) else { return };
+        peer.chokes_us = true;
+        let source = Source::Peer(key);
+        let lost: Vec<PieceIndex> = (self.pieces.flights().iter())
+            .filter(|(_, flights)| flights.iter().any(|flight| flight.source == source))
+            .map(|(piece, _)| *piece)
+            .collect();
+        for piece in lost {
+            self.call_off(piece, source);
+        }
+        self.fill(now);
+    }
+
+    /// Finds flights that take too long: first their slot is used for another piece, then they are given to others.
+    pub(super) fn check_flights(&mut self, now: Duration) {
+        let overdue_after = self.pace.overdue_after();
+        let reassign_after = self.pace.reassign_after();
+        let mut hopeless = Vec::new();
+        let mut next = None;
+        let mut slow = Vec::new();
+        for (piece, flights) in self.pieces.flights_mut() {
+            for flight in flights.iter_mut() {
+                let Source::Peer(key) = flight.source else { continue };
+                let waited = now.saturating_sub(flight.moved_at);
+                let patience = if flight.is_offer { reassign_after * 2 } else { reassign_after };
+                if waited >= patience {
+                    hopeless.push((*piece, key));
+                    continue;
+                }
+                if waited >= overdue_after && !flight.is_overdue {
+                    flight.is_overdue = true;
+                    slow.push(key);
+                }
+                let due = flight.moved_at + if flight.is_overdue { patience } else { overdue_after };
+                next = Some(next.map_or(due, |next: Duration| next.min(due)));
+            }
+        }
+        for key in slow {
+            if let Some(peer) = self.peers.get_mut(key) {
+                peer.backoff_until = peer.backoff_until.max(now + overdue_after);
+            }
+        }
+        for (piece, key) in hopeless {
+            self.call_off(piece, Source::Peer(key));
+            let Some(peer) = self.peers.get_mut(key) else { continue };
+            peer.silences += 1;
+            peer.backoff_until = now + reassign_after * 2u32.pow(peer.silences.min(5));
+            let since = now.saturating_sub(peer.answered_at);
+            if peer.silences >= SILENCES_MAX && since >= config::REASSIGN_MIN {
+                self.disconnect(now, key, Reason::Silent);
+            }
+        }
+        if let Some(next) = next {
+            self.wake_at(next);
+        }
+        if self.pieces.idle().is_none() {
+            if !self.pieces.flights().is_empty() {
+                self.wake_at(now + self.pace.piece_time().max(Duration::from_millis(1)));
+            }
+            return;
+        }
+        let backoffs = self.peers.iter().filter(|peer| peer.useful > 0 && peer.backoff_until > now);
+        if let Some(at) = backoffs.map(|peer| peer.backoff_until).min() {
+            self.wake_at(at);
+        }
+    }
+}

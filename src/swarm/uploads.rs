@@ -1,0 +1,160 @@
+//! What is sent to whom: everybody is unchoked, the queue is short, what does not fit is rejected at once (BEP 6).
+//!
+//! Invariant: a peer is in `ready` if it has requests queued and nothing is being sent to it; `active` counts the peers
+//! that are being sent to and do not stall.
+
+use super::config::{STOCK_BLOCK_BYTES_MAX, STOCK_REQUESTS_MAX, UPLOAD_QUEUE_PIECES};
+use super::event::{Action, PeerKey, Reason};
+use super::message::{Message, RawBlock};
+use super::peers::{Peer, Sending};
+use super::session::Session;
+use crate::torrent::Block;
+use std::collections::VecDeque;
+use std::time::Duration;
+
+/// A block that is not out after this time is stalled: another peer is served beside it.
+const STALL_AFTER: Duration = Duration::from_secs(2);
+/// A block that is not out after this time never will be.
+const STALL_MAX: Duration = Duration::from_secs(60);
+
+/// Who waits for blocks and who is being sent to.
+#[derive(Debug, Default)]
+pub(super) struct Uploads {
+    ready: VecDeque<PeerKey>,
+    active: usize,
+    /// Bytes queued by peers of ours, which a queue limit holds.
+    queued_bytes: u64,
+}
+
+impl Uploads {
+    pub(super) fn active(&self) -> usize {
+        self.active
+    }
+
+    pub(super) fn lost(&mut self, peer: &Peer) {
+        self.active -= usize::from(peer.counts_as_sending());
+        if peer.is_ours() {
+            self.queued_bytes -= peer.queued_bytes();
+        }
+    }
+
+    /// A peer turns out to be one of ours: what it has queued counts from now on.
+    pub(super) fn became_ours(&mut self, peer: &Peer) {
+        if peer.is_ours() {
+            self.queued_bytes += peer.queued_bytes();
+        }
+    }
+}
+
+impl Session {
+    pub(super) fn on_request(&mut self, now: Duration, key: PeerKey, raw: RawBlock) {
+        let Some(peer) = self.peers.get(key) else { return };
+        let length_max = peer.block_bytes().max(STOCK_BLOCK_BYTES_MAX);
+        let block = self.layout.block(raw.piece, raw.offset_bytes, raw.length_bytes);
+        let Some(block) = block.filter(|block| block.length_bytes <= length_max) else {
+            return self.disconnect(now, key, Reason::OutOfRange);
+        };
+        let may_ask = self.pieces.held().has(block.piece) && (!self.is_seed() || peer.told.has(block.piece));
+        if !may_ask {
+            self.reject(key, raw);
+            return self.nonsense(now, key, 1);
+        }
+        if peer.queue.contains(&block) || peer.sending.is_some_and(|sending| sending.block == block) {
+            return self.nonsense(now, key, 1);
+        }
+        let queue_bytes_max = UPLOAD_QUEUE_PIECES as u64 * u64::from(self.layout.piece_length_bytes());
+        let is_ours = peer.is_ours();
+        let is_full = match is_ours && !self.is_seed() {
+            true => self.uploads.queued_bytes + u64::from(block.length_bytes) > queue_bytes_max,
+            false => peer.queue.len() >= STOCK_REQUESTS_MAX,
+        };
+        if is_full {
+            return match peer.fast {
+                true => self.reject(key, raw),
+                false => self.nonsense(now, key, 1),
+            };
+        }
+        let Some(peer) = self.peers.get_mut(key) else { return };
+        if peer.queue.is_empty() && peer.sending.is_none() {
+            self.uploads.ready.push_back(key);
+        }
+        peer.queue.push_back(block);
+        if is_ours {
+            self.uploads.queued_bytes += u64::from(block.length_bytes);
+        }
+        if self.is_seed() {
+            self.offers.requested(now, block.piece, key);
+        }
+        self.serve(now);
+    }
+
+    fn reject(&mut self, key: PeerKey, raw: RawBlock) {
+        if self.peers.get(key).is_some_and(|peer| peer.fast) {
+            self.say(key, Message::Reject(raw));
+        }
+    }
+
+    pub(super) fn on_cancel(&mut self, key: PeerKey, raw: RawBlock) {
+        let Some(peer) = self.peers.get_mut(key) else { return };
+        let Some(at) = peer.queue.iter().position(|block| RawBlock::of(*block) == raw) else { return };
+        peer.queue.remove(at);
+        if peer.is_ours() {
+            self.uploads.queued_bytes -= u64::from(raw.length_bytes);
+        }
+        // BEP 6: a request is answered by the block or by a reject, a cancelled one too.
+        self.reject(key, raw);
+    }
+
+    /// Sends as much at once as may be.
+    pub(super) fn serve(&mut self, now: Duration) {
+        while self.uploads.active < self.config.serve_at_once {
+            let Some(key) = self.uploads.ready.pop_front() else { return };
+            let Some(peer) = self.peers.get_mut(key) else { continue };
+            if peer.sending.is_some() {
+                continue;
+            }
+            let Some(block) = peer.queue.pop_front() else { continue };
+            peer.sending = Some(Sending { block, since: now, is_stalled: false });
+            peer.said_at = now;
+            if peer.is_ours() {
+                self.uploads.queued_bytes -= u64::from(block.length_bytes);
+            }
+            self.uploads.active += 1;
+            self.act(Action::SendBlock { peer: key, block });
+            self.wake_at(now + STALL_AFTER);
+        }
+    }
+
+    pub(super) fn on_sent(&mut self, now: Duration, key: PeerKey, block: Block) {
+        let Some(peer) = self.peers.get_mut(key) else { return };
+        let Some(sending) = peer.sending.take_if(|sending| sending.block == block) else { return };
+        self.uploads.active -= usize::from(!sending.is_stalled);
+        if !peer.queue.is_empty() {
+            self.uploads.ready.push_back(key);
+        }
+        self.totals.sent_bytes += u64::from(block.length_bytes);
+        if self.is_seed() {
+            self.sent_offer(now, key, block);
+        }
+        self.serve(now);
+        self.offer(now);
+    }
+
+    /// Lets others pass a peer that does not take its block, and closes it in the end.
+    pub(super) fn check_uploads(&mut self, now: Duration) {
+        let mut dead = Vec::new();
+        for peer in self.peers.iter_mut() {
+            let Some(sending) = &mut peer.sending else { continue };
+            let waited = now.saturating_sub(sending.since);
+            if waited >= STALL_MAX {
+                dead.push(peer.key);
+            } else if waited >= STALL_AFTER && !sending.is_stalled {
+                sending.is_stalled = true;
+                self.uploads.active -= 1;
+            }
+        }
+        for key in dead {
+            self.disconnect(now, key, Reason::Silent);
+        }
+    }
+}
