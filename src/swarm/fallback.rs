@@ -169,8 +169,8 @@ impl Session {
     }
 
     pub(super) fn on_web_seed(&mut self, now: Duration, piece: PieceIndex, outcome: WebSeedOutcome) {
-        let is_flying = (self.pieces.flights().get(&piece).into_iter().flatten())
-            .any(|flight| flight.source == Source::WebSeed);
+        let is_flying =
+            (self.pieces.flights().get(&piece).into_iter().flatten()).any(|flight| flight.source == Source::WebSeed);
         match outcome {
             WebSeedOutcome::Received => {
                 let length = u64::from(self.layout.payload_len(piece));
