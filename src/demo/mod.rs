@@ -8,7 +8,7 @@
 
 mod outcome;
 pub mod packages;
-mod process;
+pub mod process;
 mod race;
 pub mod repodata;
 mod site;

@@ -21,7 +21,7 @@ pub(super) struct Scratch(PathBuf);
 
 impl Scratch {
     /// Makes a folder that nobody else has, below the system's place for such.
-    pub(super) fn make() -> Result<Self, DemoError> {
+    pub fn make() -> Result<Self, DemoError> {
         let base = std::env::temp_dir();
         let base = base.canonicalize().unwrap_or(base);
         for attempt in 0..100 {
@@ -35,7 +35,7 @@ impl Scratch {
         Err(DemoError::Write { path: base, error: std::io::ErrorKind::AlreadyExists.into() })
     }
 
-    pub(super) fn path(&self) -> &Path {
+    pub fn path(&self) -> &Path {
         &self.0
     }
 }
@@ -48,7 +48,7 @@ impl Drop for Scratch {
 
 /// One process of ours, leader of its own group, so that a Ctrl-C at the terminal reaches us alone and we end it.
 #[derive(Debug)]
-pub(super) struct Process {
+pub struct Process {
     child: Child,
     name: String,
     log: PathBuf,
@@ -56,7 +56,7 @@ pub(super) struct Process {
 
 impl Process {
     /// Starts a program; what it prints goes to the file `NAME.log` in `folder`.
-    pub(super) fn start(program: &Path, folder: &Path, name: &str, words: &[String]) -> Result<Self, DemoError> {
+    pub fn start(program: &Path, folder: &Path, name: &str, words: &[String]) -> Result<Self, DemoError> {
         let log = folder.join(format!("{name}.log"));
         let fail = |error| DemoError::Start { name: name.to_owned(), error };
         let out = std::fs::File::create(&log).map_err(fail)?;
@@ -74,12 +74,12 @@ impl Process {
     }
 
     /// How it ended, if it has.
-    pub(super) fn ended(&mut self) -> Option<ExitStatus> {
+    pub fn ended(&mut self) -> Option<ExitStatus> {
         self.child.try_wait().ok().flatten()
     }
 
     /// Fails if it has ended, with its last words.
-    pub(super) fn check(&mut self) -> Result<(), DemoError> {
+    pub fn check(&mut self) -> Result<(), DemoError> {
         match self.ended() {
             None => Ok(()),
             Some(status) => Err(self.died(status)),
@@ -87,7 +87,7 @@ impl Process {
     }
 
     /// Its end as an error.
-    pub(super) fn died(&self, status: ExitStatus) -> DemoError {
+    pub fn died(&self, status: ExitStatus) -> DemoError {
         let text = std::fs::read(&self.log).unwrap_or_default();
         let tail = &text[text.len().saturating_sub(LAST_WORDS_BYTES)..];
         let words = String::from_utf8_lossy(tail).lines().last().unwrap_or("it said nothing").to_owned();
@@ -111,7 +111,7 @@ impl Drop for Process {
 }
 
 /// Ends processes the polite way, all at once; those that do not listen are killed.
-pub(super) fn stop(processes: &mut Vec<Process>) {
+pub fn stop(processes: &mut Vec<Process>) {
     for process in processes.iter_mut() {
         if process.ended().is_none() {
             process.signal(Signal::TERM);

@@ -1,0 +1,220 @@
+//! The cluster on emulated links: `cargo bench --bench cluster -- [--machines N] [--rate R] [--size S] [--runs K]
+//! [--peers rocks,http,aria2,transmission,libtorrent] [--limit SECS] [--output DIR]`.
+//!
+//! Builds network namespaces on a bridge, one for the frontend and one a machine, with links limited both ways by tc, and
+//! lets all machines install the same bytes: the real `rocks serve`, `track` and N times `fetch --everything`; then, in
+//! the same run on the same net, nginx with curl, and swarms of aria2, transmission and libtorrent (an unpadded torrent,
+//! opentracker). Prints a table, draws the frontend's traffic over time. A plain ring of transfers stands beside it: a run
+//! says something about a swarm only where the net itself gives every machine its link.
+//!
+//! Needs root (namespaces) and the peers it is told to run; peers that are not installed are named and left out. What
+//! it started is gone when it ends, also after Ctrl-C. For its packages see the lines `apt:` in this file:
+// # apt: iproute2 aria2 transmission-cli python3-libtorrent opentracker mktorrent nginx-light curl
+
+#![expect(clippy::print_stdout, reason = "a benchmark's result is what it prints")]
+
+mod peers;
+mod race;
+mod ring;
+mod wires;
+
+use anyhow::{Context, Result, bail, ensure};
+use peers::{Bytes, Peer};
+use race::Finish;
+use rocks::cluster::{ByteSize, Rate};
+use rocks::draw::{Page, Run, Traffic};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use wires::Wires;
+
+/// What is to be measured.
+struct Options {
+    machines: usize,
+    rate: Rate,
+    size: ByteSize,
+    runs: usize,
+    peers: Vec<Peer>,
+    limit: Duration,
+    output: PathBuf,
+}
+
+impl Options {
+    fn parse(words: &[String]) -> Result<Self> {
+        let mut options = Self {
+            machines: 16,
+            rate: Rate::parse("100mbit")?,
+            size: ByteSize::parse("34MB")?,
+            runs: 3,
+            peers: Peer::ALL.to_vec(),
+            limit: Duration::from_secs(300),
+            output: ".".into(),
+        };
+        let mut words = words.iter().filter(|word| *word != "--bench");
+        while let Some(word) = words.next() {
+            let value = words.next().with_context(|| format!("'{word}' has no value"))?;
+            match word.as_str() {
+                "--machines" => options.machines = value.parse()?,
+                "--rate" => options.rate = value.parse()?,
+                "--size" => options.size = value.parse()?,
+                "--runs" => options.runs = value.parse()?,
+                "--peers" => options.peers = value.split(',').map(Peer::parse).collect::<Result<_>>()?,
+                "--limit" => options.limit = Duration::from_secs(value.parse()?),
+                "--output" => options.output = value.into(),
+                _ => bail!("'{word}' is no option; they stand at the head of benches/cluster/main.rs"),
+            }
+        }
+        ensure!((1..=wires::MACHINES_MAX).contains(&options.machines), "1 to {} machines", wires::MACHINES_MAX);
+        ensure!(options.runs >= 1, "at least one run");
+        Ok(options)
+    }
+}
+
+/// A row of the table: the median of the runs, and the picture of the last one.
+struct Row {
+    peer: Peer,
+    one_secs: f64,
+    all: Vec<race::Outcome>,
+    copy_bytes: f64,
+}
+
+impl Row {
+    fn all_secs(&self) -> f64 {
+        median(self.all.iter().map(|all| all.secs))
+    }
+
+    fn copies(&self) -> f64 {
+        median(self.all.iter().map(|all| all.frontend_bytes as f64)) / self.copy_bytes
+    }
+
+    /// Whether a run was stopped before all had everything.
+    fn is_stopped(&self) -> bool {
+        self.all.iter().any(|all| matches!(all.finish, Finish::Stopped { .. }))
+    }
+
+    fn cells(&self) -> Vec<String> {
+        let least = if self.is_stopped() { ">" } else { "" };
+        let spread: Vec<String> = self.all.iter().map(|all| format!("{:.1}", all.secs)).collect();
+        let busy = median(self.all.iter().map(|all| all.busy_share)) * 100.0;
+        vec![
+            self.peer.told().into(),
+            format!("{:.2}", self.one_secs),
+            format!("{least}{:.2}", self.all_secs()),
+            format!("{least}{:.3}", self.all_secs() / self.one_secs),
+            format!("{least}{:.2}", self.copies()),
+            spread.join(" "),
+            format!("{busy:.0} %"),
+        ]
+    }
+}
+
+/// The table's headings.
+const HEADINGS: [&str; 7] = ["how", "one s", "all s", "all/one", "copies", "each run s", "CPU busy"];
+
+fn median(values: impl Iterator<Item = f64>) -> f64 {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+fn main() -> Result<()> {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    if race::waits_at_the_gate(&words)? || ring::is_a_link_of_it(&words)? {
+        return Ok(());
+    }
+    let options = Options::parse(&words)?;
+    ensure!(rustix::process::geteuid().is_root(), "network namespaces need root: run this as root or with sudo");
+    let interrupted = rocks::net::look::interruption()?;
+    let folder = tempfile::Builder::new().prefix("rocks-cluster-").tempdir()?;
+    // Daemons that give up root read what lies here.
+    std::fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
+    measure(&options, folder.path(), &interrupted)
+}
+
+fn measure(options: &Options, folder: &Path, interrupted: &AtomicBool) -> Result<()> {
+    let Options { machines, rate, size, .. } = options;
+    let bytes = Bytes::make(&folder.join("tree"), *size)?;
+    let wires = Wires::up(*machines, *rate)?;
+    println!("{machines} machines, links of {rate} both ways, {} each, median of {}", ByteSize::from_bytes(bytes.total), options.runs);
+    let ring = ring::check(&wires, folder)?;
+    println!("ring of plain transfers: {ring}");
+    if !ring.is_good() {
+        println!("the net does not carry its rate: what follows says more about this machine than about swarms");
+    }
+    let mut rows = Vec::new();
+    for peer in &options.peers {
+        if let Some(missing) = peer.missing() {
+            println!("{}: left out, '{missing}' is not installed", peer.told());
+            continue;
+        }
+        rows.push(row(*peer, options, &bytes, &wires, folder, interrupted)?);
+        let row = &rows[rows.len() - 1];
+        println!("{}", HEADINGS.iter().zip(row.cells()).map(|(name, cell)| format!("{name} {cell}")).collect::<Vec<_>>().join(" | "));
+    }
+    print_table(&rows);
+    draw(options, &rows, &ring)
+}
+
+fn row(peer: Peer, options: &Options, bytes: &Bytes, wires: &Wires, folder: &Path, interrupted: &AtomicBool) -> Result<Row> {
+    let run = |machines: usize, number: usize| {
+        ensure!(!interrupted.load(Ordering::Relaxed), "interrupted");
+        let folder = folder.join(format!("{}-{machines}-{number}", peer.name()));
+        std::fs::create_dir(&folder)?;
+        let outcome = race::run(peer, machines, bytes, wires, &folder, options.limit, interrupted);
+        let removed = std::fs::remove_dir_all(&folder);
+        let outcome = outcome.with_context(|| format!("{}, {machines} machines", peer.told()))?;
+        removed?;
+        Ok(outcome)
+    };
+    let ones = (0..options.runs).map(|number| run(1, number)).collect::<Result<Vec<_>>>()?;
+    // Runs over HTTP are all alike, and long.
+    let runs = if peer == Peer::Http { 1 } else { options.runs };
+    let all = (0..runs).map(|number| run(options.machines, number)).collect::<Result<Vec<_>>>()?;
+    Ok(Row {
+        peer,
+        one_secs: median(ones.iter().map(|one| one.secs)),
+        all,
+        // What one copy is on the wire, headers and all, differs by peer: what one machine alone took.
+        copy_bytes: median(ones.iter().map(|one| one.frontend_bytes as f64)),
+    })
+}
+
+fn print_table(rows: &[Row]) {
+    let cells: Vec<Vec<String>> = rows.iter().map(Row::cells).collect();
+    let line = |cells: &[String]| println!("| {} |", cells.join(" | "));
+    println!();
+    line(&HEADINGS.map(str::to_owned));
+    line(&HEADINGS.map(|_| "---".to_owned()));
+    cells.iter().for_each(|cells| line(cells));
+}
+
+fn draw(options: &Options, rows: &[Row], ring: &ring::Ring) -> Result<()> {
+    let runs = rows.iter().map(|row| {
+        let last = &row.all[row.all.len() - 1];
+        Run {
+            name: row.peer.told().into(),
+            note: format!("{:.2} x one machine, {:.2} copies", row.all_secs() / row.one_secs, row.copies()),
+            end_secs: (!row.is_stopped()).then_some(last.secs),
+            samples: last.samples.clone(),
+        }
+    });
+    let traffic = Traffic {
+        title: "What left the frontend".into(),
+        subtitle: format!("{} machines on emulated links of {} both ways, {} each", options.machines, options.rate, options.size),
+        link_bits_per_sec: Some(options.rate.bits_per_sec()),
+        runs: runs.collect(),
+    };
+    let page = Page {
+        title: traffic.title.clone(),
+        paragraphs: vec![format!("{}. Ring of plain transfers: {ring}.", traffic.subtitle)],
+        headings: HEADINGS.map(str::to_owned).to_vec(),
+        rows: rows.iter().map(Row::cells).collect(),
+        svg: traffic.to_svg(),
+        foot: "Made by cargo bench --bench cluster: real processes in network namespaces; bytes counted on the frontend's link.".into(),
+    };
+    let name = format!("cluster-{}-{}", options.machines, options.rate.to_string().replace([' ', '/'], ""));
+    std::fs::write(options.output.join(format!("{name}.svg")), &page.svg)?;
+    std::fs::write(options.output.join(format!("{name}.html")), page.to_html())?;
+    println!("\nwrote {name}.svg and {name}.html to '{}'", options.output.display());
+    Ok(())
+}
