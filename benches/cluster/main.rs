@@ -5,7 +5,8 @@
 //! lets all machines install the same bytes: the real `rocks serve`, `track` and N times `fetch --everything`; then, in
 //! the same run on the same net, nginx with curl, and swarms of aria2, transmission and libtorrent (an unpadded torrent,
 //! opentracker). Prints a table, draws the frontend's traffic over time. A plain ring of transfers stands beside it: a run
-//! says something about a swarm only where the net itself gives every machine its link.
+//! says something about a swarm only where the net itself gives every machine its link. all/one compares each kind with
+//! one machine of its own; all/line with what the link needs for the bytes, so that a slow start does not flatter.
 //!
 //! Needs root (namespaces) and the peers it is told to run; peers that are not installed are named and left out. What
 //! it started is gone when it ends, also after Ctrl-C. For its packages see the lines `apt:` in this file:
@@ -76,6 +77,8 @@ struct Row {
     one_secs: f64,
     all: Vec<race::Outcome>,
     copy_bytes: f64,
+    /// What the link alone needs for one machine's bytes.
+    line_secs: f64,
 }
 
 impl Row {
@@ -94,13 +97,18 @@ impl Row {
 
     fn cells(&self) -> Vec<String> {
         let least = if self.is_stopped() { ">" } else { "" };
-        let spread: Vec<String> = self.all.iter().map(|all| format!("{:.1}", all.secs)).collect();
+        let each = |all: &race::Outcome| match all.finish {
+            Finish::Complete => format!("{:.1}", all.secs),
+            Finish::Stopped { done } => format!("stopped at {:.0} with {done} done", all.secs),
+        };
+        let spread: Vec<String> = self.all.iter().map(each).collect();
         let busy = median(self.all.iter().map(|all| all.busy_share)) * 100.0;
         vec![
             self.peer.told().into(),
             format!("{:.2}", self.one_secs),
             format!("{least}{:.2}", self.all_secs()),
             format!("{least}{:.3}", self.all_secs() / self.one_secs),
+            format!("{least}{:.3}", self.all_secs() / self.line_secs),
             format!("{least}{:.2}", self.copies()),
             spread.join(" "),
             format!("{busy:.0} %"),
@@ -109,7 +117,7 @@ impl Row {
 }
 
 /// The table's headings.
-const HEADINGS: [&str; 7] = ["how", "one s", "all s", "all/one", "copies", "each run s", "CPU busy"];
+const HEADINGS: [&str; 8] = ["how", "one s", "all s", "all/one", "all/line", "copies", "each run s", "CPU busy"];
 
 fn median(values: impl Iterator<Item = f64>) -> f64 {
     let mut values: Vec<f64> = values.collect();
@@ -135,7 +143,11 @@ fn measure(options: &Options, folder: &Path, interrupted: &AtomicBool) -> Result
     let Options { machines, rate, size, .. } = options;
     let bytes = Bytes::make(&folder.join("tree"), *size)?;
     let wires = Wires::up(*machines, *rate)?;
-    println!("{machines} machines, links of {rate} both ways, {} each, median of {}", ByteSize::from_bytes(bytes.total), options.runs);
+    println!(
+        "{machines} machines, links of {rate} both ways, {} each, median of {}",
+        ByteSize::from_bytes(bytes.total),
+        options.runs
+    );
     let ring = ring::check(&wires, folder)?;
     println!("ring of plain transfers: {ring}");
     if !ring.is_good() {
@@ -149,13 +161,28 @@ fn measure(options: &Options, folder: &Path, interrupted: &AtomicBool) -> Result
         }
         rows.push(row(*peer, options, &bytes, &wires, folder, interrupted)?);
         let row = &rows[rows.len() - 1];
-        println!("{}", HEADINGS.iter().zip(row.cells()).map(|(name, cell)| format!("{name} {cell}")).collect::<Vec<_>>().join(" | "));
+        println!(
+            "{}",
+            HEADINGS
+                .iter()
+                .zip(row.cells())
+                .map(|(name, cell)| format!("{name} {cell}"))
+                .collect::<Vec<_>>()
+                .join(" | ")
+        );
     }
     print_table(&rows);
     draw(options, &rows, &ring)
 }
 
-fn row(peer: Peer, options: &Options, bytes: &Bytes, wires: &Wires, folder: &Path, interrupted: &AtomicBool) -> Result<Row> {
+fn row(
+    peer: Peer,
+    options: &Options,
+    bytes: &Bytes,
+    wires: &Wires,
+    folder: &Path,
+    interrupted: &AtomicBool,
+) -> Result<Row> {
     let run = |machines: usize, number: usize| {
         ensure!(!interrupted.load(Ordering::Relaxed), "interrupted");
         let folder = folder.join(format!("{}-{machines}-{number}", peer.name()));
@@ -176,6 +203,7 @@ fn row(peer: Peer, options: &Options, bytes: &Bytes, wires: &Wires, folder: &Pat
         all,
         // What one copy is on the wire, headers and all, differs by peer: what one machine alone took.
         copy_bytes: median(ones.iter().map(|one| one.frontend_bytes as f64)),
+        line_secs: bytes.total as f64 / (options.rate.bytes_per_sec() as f64 * ring::PAYLOAD_SHARE),
     })
 }
 
@@ -200,7 +228,10 @@ fn draw(options: &Options, rows: &[Row], ring: &ring::Ring) -> Result<()> {
     });
     let traffic = Traffic {
         title: "What left the frontend".into(),
-        subtitle: format!("{} machines on emulated links of {} both ways, {} each", options.machines, options.rate, options.size),
+        subtitle: format!(
+            "{} machines on emulated links of {} both ways, {} each",
+            options.machines, options.rate, options.size
+        ),
         link_bits_per_sec: Some(options.rate.bits_per_sec()),
         runs: runs.collect(),
     };

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 /// The program under test.
 const ROCKS: &str = env!("CARGO_BIN_EXE_rocks");
 /// The libtorrent client.
-const LIBTORRENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/cluster/libtorrent.py");
+const LIBTORRENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/cluster/lt_peer.py");
 /// How long a daemon may take to answer.
 const READY: Duration = Duration::from_secs(20);
 /// How long a stock seeder gets to check its data and find the tracker.
@@ -55,9 +55,7 @@ impl Bytes {
             std::fs::write(&torrent, "")?; // no stock swarm will run
         }
         let cluster = tree.with_extension("cluster");
-        let bytes = Self { total: files.iter().map(|(_, size)| size).sum(), tree: tree.to_owned(), files, torrent, cluster };
-        bytes.make_cluster()?;
-        Ok(bytes)
+        Ok(Self { total: files.iter().map(|(_, size)| size).sum(), tree: tree.to_owned(), files, torrent, cluster })
     }
 
     fn make_cluster(&self) -> Result<()> {
@@ -125,7 +123,10 @@ impl Peer {
     }
 
     pub(crate) fn parse(text: &str) -> Result<Self> {
-        Self::ALL.into_iter().find(|peer| peer.name() == text).with_context(|| format!("no kind of peer is called '{text}'"))
+        Self::ALL
+            .into_iter()
+            .find(|peer| peer.name() == text)
+            .with_context(|| format!("no kind of peer is called '{text}'"))
     }
 
     /// A program that it needs and that is not there.
@@ -138,7 +139,11 @@ impl Peer {
             Self::Libtorrent => &["/usr/bin/python3", "opentracker", "mktorrent"],
         };
         let is_there = |program: &&&str| {
-            Command::new("sh").args(["-c", "command -v \"$0\"", program]).stdout(Stdio::null()).status().is_ok_and(|s| s.success())
+            Command::new("sh")
+                .args(["-c", "command -v \"$0\"", program])
+                .stdout(Stdio::null())
+                .status()
+                .is_ok_and(|s| s.success())
         };
         needs.iter().find(|program| !is_there(program)).copied()
     }
@@ -147,9 +152,13 @@ impl Peer {
     pub(crate) fn start_daemons(self, machines: usize, bytes: &Bytes, folder: &Path) -> Result<Vec<Process>> {
         match self {
             Self::Rocks => {
+                if !bytes.cluster.exists() {
+                    bytes.make_cluster()?;
+                }
                 bytes.rocks(&["set-boot", &format!("compute-0-[0-{}]", machines - 1), "install"], "")?;
                 let cluster = bytes.cluster.display().to_string();
-                let track = daemon(folder, "track", &[ROCKS, "track", "--listen", "10.1.1.1:6969", "--cluster", &cluster])?;
+                let track =
+                    daemon(folder, "track", &[ROCKS, "track", "--listen", "10.1.1.1:6969", "--cluster", &cluster])?;
                 let words = [ROCKS, "serve", "--listen", "10.1.1.1:80", "--peer-port", "6881", "--cluster", &cluster];
                 let mut daemons = vec![track, daemon(folder, "serve", &words)?];
                 wait_for(&[6969, 80], &mut daemons)?;
@@ -158,7 +167,8 @@ impl Peer {
             Self::Http => {
                 let conf = folder.join("nginx.conf");
                 std::fs::write(&conf, nginx_conf(&bytes.tree, folder))?;
-                let mut daemons = vec![daemon(folder, "nginx", &["nginx", "-c", &conf.display().to_string(), "-e", "stderr"])?];
+                let mut daemons =
+                    vec![daemon(folder, "nginx", &["nginx", "-c", &conf.display().to_string(), "-e", "stderr"])?];
                 wait_for(&[80], &mut daemons)?;
                 Ok(daemons)
             }
@@ -183,7 +193,8 @@ impl Peer {
                 let (cache, kickstart, done) = (path(&home.join("cache")), path(&home.join("ks.cfg")), path(done));
                 let words = [ROCKS, "fetch", "--frontend", "http://10.1.1.1", "--everything", "--cache", &cache];
                 let bind = address(machine).to_string();
-                let rest = ["--kickstart", &kickstart, "--summary", &done, "--bind", &bind, "--proxy", "127.0.0.1:8000"];
+                let rest =
+                    ["--kickstart", &kickstart, "--summary", &done, "--bind", &bind, "--proxy", "127.0.0.1:8000"];
                 words.iter().chain(&rest).map(|&word| word.to_owned()).collect()
             }
             Self::Http => {
@@ -195,7 +206,8 @@ impl Peer {
                 let conf = home.join("curl.conf");
                 std::fs::write(&conf, list)?;
                 // Three connections: what dnf opens.
-                let script = "curl -sSf --create-dirs --parallel --parallel-max 3 -K \"$0\" && : > \"$1\" && exec sleep 100000";
+                let script =
+                    "curl -sSf --create-dirs --parallel --parallel-max 3 -K \"$0\" && : > \"$1\" && exec sleep 100000";
                 ["sh".into(), "-c".into(), script.into(), path(&conf), path(done)].to_vec()
             }
             _ => {
@@ -214,15 +226,36 @@ impl Peer {
         std::fs::set_permissions(&hook, std::fs::Permissions::from_mode(0o755))?;
         let (torrent, data, hook) = (path(&bytes.torrent), path(data), path(&hook));
         let words: Vec<String> = match self {
-            Self::Aria2 => ["aria2c", "--quiet", "--enable-dht=false", "--enable-dht6=false", "--bt-enable-lpd=false",
-                "--enable-peer-exchange=false", "--listen-port=6881", "--file-allocation=none", "--seed-ratio=0.0",
-                "--check-integrity=true", "--on-bt-download-complete", &hook, "--dir", &data, &torrent].map(str::to_owned).to_vec(),
+            Self::Aria2 => [
+                "aria2c",
+                "--quiet",
+                "--enable-dht=false",
+                "--enable-dht6=false",
+                "--bt-enable-lpd=false",
+                "--enable-peer-exchange=false",
+                "--listen-port=6881",
+                "--file-allocation=none",
+                "--seed-ratio=0.0",
+                "--check-integrity=true",
+                "--on-bt-download-complete",
+                &hook,
+                "--dir",
+                &data,
+                &torrent,
+            ]
+            .map(str::to_owned)
+            .to_vec(),
             Self::Transmission => {
-                let settings = "{\"dht-enabled\":false,\"lpd-enabled\":false,\"pex-enabled\":false,\"utp-enabled\":false}";
+                let settings =
+                    "{\"dht-enabled\":false,\"lpd-enabled\":false,\"pex-enabled\":false,\"utp-enabled\":false}";
                 std::fs::write(home.join("settings.json"), settings)?;
-                ["transmission-cli", "-M", "-p", "6881", "-g", &path(home), "-f", &hook, "-w", &data, &torrent].map(str::to_owned).to_vec()
+                ["transmission-cli", "-M", "-p", "6881", "-g", &path(home), "-f", &hook, "-w", &data, &torrent]
+                    .map(str::to_owned)
+                    .to_vec()
             }
-            Self::Libtorrent => ["/usr/bin/python3", LIBTORRENT, &torrent, &data, &path(done)].map(str::to_owned).to_vec(),
+            Self::Libtorrent => {
+                ["/usr/bin/python3", LIBTORRENT, &torrent, &data, &path(done)].map(str::to_owned).to_vec()
+            }
             Self::Rocks | Self::Http => bail!("{} is no stock swarm", self.told()),
         };
         // What a client keeps for itself goes to its own folder.
@@ -243,7 +276,8 @@ impl Peer {
             _ => home.join("data/tree"),
         };
         for (file, _) in &bytes.files {
-            let same = std::fs::read(root.join(file)).with_context(|| format!("'{file}'"))? == std::fs::read(bytes.tree.join(file))?;
+            let same = std::fs::read(root.join(file)).with_context(|| format!("'{file}'"))?
+                == std::fs::read(bytes.tree.join(file))?;
             ensure!(same, "'{file}' differs");
         }
         Ok(())

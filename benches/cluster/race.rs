@@ -160,7 +160,8 @@ struct Busy {
 impl Busy {
     fn now() -> Result<Self> {
         let text = std::fs::read_to_string("/proc/stat")?;
-        let ticks: Vec<u64> = text.lines().next().unwrap_or("").split_whitespace().skip(1).map_while(|word| word.parse().ok()).collect();
+        let ticks: Vec<u64> =
+            text.lines().next().unwrap_or("").split_whitespace().skip(1).map_while(|word| word.parse().ok()).collect();
         ensure!(ticks.len() >= 8, "/proc/stat has no line for all processors");
         let all = ticks[..8].iter().sum();
         Ok(Self { busy: all - ticks[3] - ticks[4], all })

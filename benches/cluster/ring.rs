@@ -18,7 +18,7 @@ const SECS: u64 = 4;
 /// What is not measured at its beginning, while connections come up.
 const WARM_UP: Duration = Duration::from_millis(500);
 /// Of a full packet on the wire, the part that is payload: 1,448 of 1,514 bytes.
-const PAYLOAD_SHARE: f64 = 1448.0 / 1514.0;
+pub(crate) const PAYLOAD_SHARE: f64 = 1448.0 / 1514.0;
 /// A net is good where its slowest machine has this much of its link.
 const GOOD_SHARE: f64 = 0.95;
 
@@ -48,7 +48,8 @@ pub(crate) fn check(wires: &Wires, folder: &Path) -> Result<Ring> {
     let mut links = Vec::new();
     for machine in 0..wires.machines {
         let neighbour = address((machine + 1) % wires.machines).to_string();
-        let words = ["netns", "exec", &namespace(machine), &program.display().to_string(), WORD, &neighbour].map(str::to_owned);
+        let words =
+            ["netns", "exec", &namespace(machine), &program.display().to_string(), WORD, &neighbour].map(str::to_owned);
         links.push(Process::start("ip".as_ref(), &folder, &machine.to_string(), &words)?);
     }
     let deadline = Instant::now() + Duration::from_secs(SECS + 30);
@@ -59,7 +60,8 @@ pub(crate) fn check(wires: &Wires, folder: &Path) -> Result<Ring> {
     let mut ring = Ring { slowest: f64::MAX, fastest: 0.0 };
     for machine in 0..wires.machines {
         let text = std::fs::read_to_string(folder.join(format!("{machine}.log")))?;
-        let rate: f64 = text.trim().parse().with_context(|| format!("machine {machine} of the ring said '{}'", text.trim()))?;
+        let rate: f64 =
+            text.trim().parse().with_context(|| format!("machine {machine} of the ring said '{}'", text.trim()))?;
         ring.slowest = ring.slowest.min(rate / link_rate);
         ring.fastest = ring.fastest.max(rate / link_rate);
     }

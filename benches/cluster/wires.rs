@@ -33,13 +33,15 @@ pub(crate) fn namespace(machine: usize) -> String {
 
 /// A machine's address.
 pub(crate) fn address(machine: usize) -> Ipv4Addr {
-    let [high, low] = [2 + machine / 250, 1 + machine % 250].map(|part| u8::try_from(part).expect("machines are limited"));
+    let [high, low] =
+        [2 + machine / 250, 1 + machine % 250].map(|part| u8::try_from(part).expect("machines are limited"));
     Ipv4Addr::new(10, 1, high, low)
 }
 
 /// Runs a command to its end; its error is ours.
 fn run(words: &[&str]) -> Result<String> {
-    let output = Command::new(words[0]).args(&words[1..]).output().with_context(|| format!("cannot start {}", words[0]))?;
+    let output =
+        Command::new(words[0]).args(&words[1..]).output().with_context(|| format!("cannot start {}", words[0]))?;
     ensure!(output.status.success(), "{}: {}", words.join(" "), String::from_utf8_lossy(&output.stderr).trim());
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
@@ -81,7 +83,8 @@ impl Wires {
         let rate = format!("{}bit", self.rate.bytes_per_sec() * 8);
         // Two milliseconds of the rate, and at least two of the largest segments, so that none is dropped for its size.
         let burst = (self.rate.bytes_per_sec() / 500).max(128 << 10).to_string();
-        let words = ["tc", "-n", namespace, "qdisc", "replace", "dev", device, "root", "tbf", "rate", &rate, "burst", &burst];
+        let words =
+            ["tc", "-n", namespace, "qdisc", "replace", "dev", device, "root", "tbf", "rate", &rate, "burst", &burst];
         run(&[&words[..], &["latency", QUEUE]].concat()).map(drop)
     }
 
@@ -93,7 +96,9 @@ impl Wires {
 
     fn down(&self) {
         let list = run(&["ip", "netns", "list"]).unwrap_or_default();
-        for name in list.lines().filter_map(|line| line.split_whitespace().next()).filter(|name| name.starts_with(PREFIX)) {
+        for name in
+            list.lines().filter_map(|line| line.split_whitespace().next()).filter(|name| name.starts_with(PREFIX))
+        {
             for pid in run(&["ip", "netns", "pids", name]).unwrap_or_default().split_whitespace() {
                 let pid = pid.parse().ok().and_then(rustix::process::Pid::from_raw);
                 if let Some(pid) = pid.filter(|pid| *pid != rustix::process::getpid()) {

@@ -21,7 +21,7 @@ pub(super) struct Scratch(PathBuf);
 
 impl Scratch {
     /// Makes a folder that nobody else has, below the system's place for such.
-    pub fn make() -> Result<Self, DemoError> {
+    pub(super) fn make() -> Result<Self, DemoError> {
         let base = std::env::temp_dir();
         let base = base.canonicalize().unwrap_or(base);
         for attempt in 0..100 {
@@ -35,7 +35,7 @@ impl Scratch {
         Err(DemoError::Write { path: base, error: std::io::ErrorKind::AlreadyExists.into() })
     }
 
-    pub fn path(&self) -> &Path {
+    pub(super) fn path(&self) -> &Path {
         &self.0
     }
 }

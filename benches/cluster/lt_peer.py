@@ -1,4 +1,4 @@
-"""A libtorrent peer for the cluster benchmark: libtorrent.py TORRENT FOLDER DONE-FILE
+"""A libtorrent peer for the cluster benchmark: lt_peer.py TORRENT FOLDER DONE-FILE
 
 Downloads into FOLDER (or seeds what is there), without DHT, LSD, UPnP and PEX; writes DONE-FILE once complete, seeds on.
 """
