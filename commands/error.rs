@@ -50,11 +50,100 @@ pub(crate) fn finish(result: anyhow::Result<()>) -> ExitCode {
     for line in details(&error) {
         ui::complain(&line);
     }
-    ui::complain(&format!("rocks: {error:#}"));
+    ui::complain(&format!("rocks: {}", without_error_numbers(&format!("{error:#}"))));
     if let Some(hint) = hint {
         ui::complain(&format!("hint: {hint}"));
     }
     ExitCode::from(kind as u8)
+}
+
+/// Prints what is wrong with the words that were typed, in the house's form, or the help that was asked for.
+pub(crate) fn finish_usage(error: &clap::Error, command: &clap::Command) -> ExitCode {
+    use clap::error::ErrorKind;
+    if !error.use_stderr() {
+        let text = error.render();
+        let text = if ui::stdout_is_coloured() { text.ansi().to_string() } else { text.to_string() };
+        return finish(ui::print(&text));
+    }
+    if matches!(error.kind(), ErrorKind::MissingSubcommand | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand) {
+        ui::complain(command.clone().render_help().to_string().trim_end());
+        return ExitCode::from(Kind::Usage as u8);
+    }
+    if let (ErrorKind::ValueValidation, Some(source)) = (error.kind(), std::error::Error::source(error)) {
+        let failure = source.downcast_ref::<Failure>();
+        if failure.is_some() || source.is::<InvalidNoun>() {
+            ui::complain(&format!("rocks: {source}"));
+            failure.and_then(|f| f.hint.as_ref()).into_iter().for_each(|hint| ui::complain(&format!("hint: {hint}")));
+            return ExitCode::from(Kind::Invalid as u8);
+        }
+    }
+    for line in usage_lines(&error.render().to_string()) {
+        ui::complain(&line);
+    }
+    let kind = if error.kind() == ErrorKind::ValueValidation { Kind::Invalid } else { Kind::Usage };
+    ExitCode::from(kind as u8)
+}
+
+/// What the parser of the command line says, in the house's form: a line for the error, one for each hint, one for
+/// the usage.
+fn usage_lines(text: &str) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for line in text.lines().filter(|line| !line.trim().is_empty() && !line.starts_with("For more information")) {
+        match line.trim().split_once(": ") {
+            Some(("error", rest)) => lines.push(format!("rocks: {rest}")),
+            Some(("tip", rest)) => lines.push(format!("hint: {rest}")),
+            Some(("Usage", usage)) => lines.push(format!("usage: {}", usage.replace("--cluster <DIR>", "[OPTIONS]"))),
+            _ => match lines.last_mut() {
+                Some(last) => {
+                    last.push(' ');
+                    last.push_str(line.trim());
+                }
+                None => lines.push(line.to_owned()),
+            },
+        }
+    }
+    lines
+}
+
+/// Says that there is no such command, and which was meant.
+pub(crate) fn unknown_command(words: &[String], verbs: &[String]) -> ExitCode {
+    let first = words.first().map_or("", String::as_str);
+    let alike = |name: &str| rocks::cluster::similar(name, verbs.iter().map(String::as_str));
+    let joined = (2..=3).rev().filter_map(|n| words.get(..n)).find_map(|words| alike(&words.join("-")));
+    let beginning: Vec<&str> =
+        verbs.iter().filter(|verb| verb.starts_with(&format!("{first}-"))).map(String::as_str).collect();
+    let hint = match joined.or_else(|| alike(first)) {
+        Some(verb) => format!("did you mean 'rocks {verb}'?"),
+        None if beginning.is_empty() => "see them all with: rocks --help".to_owned(),
+        None => format!("there are {}", beginning.join(", ")),
+    };
+    finish(Err(Failure::new(Kind::Usage, format!("no command '{first}'")).hint(hint).into()))
+}
+
+/// Makes a defect of ours one line for the user instead of a backtrace, with what to tell us.
+pub(crate) fn promise_no_backtrace() {
+    if std::env::var_os("RUST_BACKTRACE").is_some() {
+        return;
+    }
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        ui::complain(&format!("rocks: a defect in rocks itself at {place}: {}", panic.payload_as_str().unwrap_or("")));
+        ui::complain("hint: please report it; RUST_BACKTRACE=1 shows more");
+    }));
+}
+
+/// `No such file or directory (os error 2)` as `no such file or directory`.
+fn without_error_numbers(text: &str) -> String {
+    let mut plain = String::new();
+    let mut rest = text;
+    while let Some(at) = rest.find(" (os error ") {
+        let said = rest[..at].rfind(": ").map_or(0, |colon| colon + 2);
+        plain.push_str(&rest[..said]);
+        plain.push_str(&rest[said..said + 1].to_lowercase());
+        plain.push_str(&rest[said + 1..at]);
+        rest = rest[at..].split_once(')').map_or("", |(_, after)| after);
+    }
+    plain + rest
 }
 
 /// The exit status and the hint of the first cause that has an opinion.
@@ -97,7 +186,7 @@ fn judge_store(error: &StoreError) -> (Kind, Option<String>) {
         ),
         E::WrongNetwork { .. } | E::ReservedAddress { .. } => (Kind::Invalid, None),
         E::Invalid(_) | E::Lines { .. } | E::Import { .. } => (Kind::Invalid, None),
-        E::Io { source, path, .. } => (Kind::Failed, io_hint(source, path)),
+        E::Io { cause, path, .. } => (Kind::Failed, io_hint(cause, path)),
         E::Record { .. } | E::Database { .. } => (Kind::Failed, None),
     }
 }
@@ -105,6 +194,7 @@ fn judge_store(error: &StoreError) -> (Kind, Option<String>) {
 fn not_found_hint(noun: &str, similar: Option<&str>) -> String {
     match similar {
         Some(similar) => format!("did you mean '{similar}'?"),
+        None if noun == "interface" => "see them all with: rocks list-host".to_owned(),
         None => format!("see them all with: rocks list-{noun}"),
     }
 }
@@ -144,4 +234,27 @@ fn details(error: &anyhow::Error) -> Vec<String> {
         })
         .flat_map(|(name, errors)| errors.iter().map(move |(line, why)| format!("{name}:{line}: {why}")))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_system_says_is_said_in_our_form() {
+        for (said, ours) in [
+            ("cannot open '/x': Permission denied (os error 13)", "cannot open '/x': permission denied"),
+            ("a: B (os error 1): c: D (os error 2) e", "a: b: c: d e"),
+            ("nothing", "nothing"),
+        ] {
+            assert_eq!(without_error_numbers(said), ours);
+        }
+    }
+
+    #[test]
+    fn an_error_of_the_command_line_is_one_line() {
+        let text =
+            "error: required:\n  <NAME>...\n\nUsage: rocks x --cluster <DIR> <NAME>...\n\nFor more information, try";
+        assert_eq!(usage_lines(text), ["rocks: required: <NAME>...", "usage: rocks x [OPTIONS] <NAME>..."]);
+    }
 }

@@ -1,12 +1,27 @@
 //! `rocks list-appliance`.
 
+use crate::args::FormatArgs;
 use crate::context::Context;
-use crate::error::{Failure, Kind};
+use crate::ui;
 
-/// Not there yet
+/// List appliances: kinds of machines
 #[derive(clap::Args)]
-pub(crate) struct Args {}
+#[command(after_help = "Example:\n  rocks list-appliance --format json")]
+pub(crate) struct Args {
+    #[command(flatten)]
+    format: FormatArgs,
+}
 
-pub(crate) fn run(context: &Context, _args: Args) -> anyhow::Result<()> {
-    Err(Failure::new(Kind::Failed, format!("list-appliance does not exist yet ({})", context.cluster().display())).into())
+pub(crate) fn run(context: &Context, args: Args) -> anyhow::Result<()> {
+    let (appliances, default) = context.store()?.read(|r| Ok((r.appliances()?, r.default_distribution()?)))?;
+    let default = default.map_or_else(|| "-".to_owned(), |d| format!("{} (default)", d.name));
+    ui::list(args.format.format, &appliances, &["NAME", "ROOT", "OS", "DISTRIBUTION"], || {
+        appliances
+            .iter()
+            .map(|a| {
+                let distribution = a.distribution.as_ref().map_or_else(|| default.clone(), ToString::to_string);
+                vec![a.name.clone(), a.root.clone(), a.os.clone(), distribution]
+            })
+            .collect()
+    })
 }

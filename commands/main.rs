@@ -1,10 +1,14 @@
 //! The `rocks` program: words into calls, results into words. One file a subcommand.
 
+mod args;
 mod context;
 mod error;
+mod topics;
 mod ui;
 
+use clap::{CommandFactory, FromArgMatches};
 use std::ffi::OsString;
+use std::process::ExitCode;
 
 macro_rules! commands {
     ($($(#[$meta:meta])* $module:ident $variant:ident),* $(,)?) => {
@@ -69,7 +73,7 @@ commands! {
 
 /// Install clusters: a configuration graph compiled for each host, packages shared by the machines that install.
 #[derive(clap::Parser)]
-#[command(name = "rocks", version, propagate_version = false, disable_help_subcommand = false)]
+#[command(name = "rocks", version, propagate_version = false)]
 struct Cli {
     /// Where the cluster lives: rocks.redb, keys/ and the site's own graphs/ and templates/
     /// [default: /var/lib/rocks for root, else the user's data folder]
@@ -79,15 +83,31 @@ struct Cli {
     command: Command,
 }
 
-fn main() -> std::process::ExitCode {
+fn main() -> ExitCode {
+    error::promise_no_backtrace();
     if std::env::var_os(rocks::demo::LIFELINE).is_some() {
         // Where the kernel refuses, whoever started us still ends us; only its own sudden death is not seen.
         let _ = rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::TERM));
     }
-    let words = join_words(std::env::args_os().collect(), &<Cli as clap::CommandFactory>::command());
-    let cli = <Cli as clap::Parser>::parse_from(words);
-    let context = context::Context::new(cli.cluster);
-    error::finish(cli.command.run(&context))
+    let command = cli();
+    let words = join_words(std::env::args_os().collect(), &command);
+    let cli = command.clone().try_get_matches_from(&words).and_then(|matches| Cli::from_arg_matches(&matches));
+    match cli {
+        Ok(cli) => error::finish(cli.command.run(&context::Context::new(cli.cluster))),
+        Err(error) if error.kind() == clap::error::ErrorKind::InvalidSubcommand => {
+            let plain = |word: &OsString| word.to_str().filter(|word| !word.starts_with('-')).map(str::to_owned);
+            let typed: Vec<String> = std::env::args_os().skip(verb_at(&words)).map_while(|word| plain(&word)).collect();
+            let verbs: Vec<String> =
+                command.get_subcommands().filter(|c| !c.is_hide_set()).map(|c| c.get_name().to_owned()).collect();
+            error::unknown_command(&typed, &verbs)
+        }
+        Err(error) => error::finish_usage(&error, &command),
+    }
+}
+
+/// The whole command line.
+fn cli() -> clap::Command {
+    topics::with_front_page(Cli::command())
 }
 
 /// Joins leading words into a hyphenated verb where that verb exists, longest match first: `rocks add host` is
@@ -95,16 +115,7 @@ fn main() -> std::process::ExitCode {
 fn join_words(mut words: Vec<OsString>, command: &clap::Command) -> Vec<OsString> {
     /// The longest verb, in words.
     const VERB_WORDS_MAX: usize = 3;
-    let mut first = 1;
-    while let Some(word) = words.get(first).and_then(|word| word.to_str()) {
-        match word {
-            "--cluster" => first += 2,
-            _ if word.starts_with('-') => first += 1,
-            // `rocks help add host`
-            "help" => first += 1,
-            _ => break,
-        }
-    }
+    let first = verb_at(&words);
     for count in (2..=VERB_WORDS_MAX).rev() {
         let Some(leading) = words.get(first..first + count) else { continue };
         let Some(verb) = leading.iter().map(|word| word.to_str()).collect::<Option<Vec<_>>>() else { continue };
@@ -117,18 +128,32 @@ fn join_words(mut words: Vec<OsString>, command: &clap::Command) -> Vec<OsString
     words
 }
 
+/// Where the verb begins: after the program's name, options that go before a verb, and `help`.
+fn verb_at(words: &[OsString]) -> usize {
+    let mut at = 1;
+    while let Some(word) = words.get(at).and_then(|word| word.to_str()) {
+        match word {
+            "--cluster" => at += 2,
+            "help" => at += 1,
+            _ if word.starts_with('-') => at += 1,
+            _ => break,
+        }
+    }
+    at
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn the_command_line_is_well_formed() {
-        <Cli as clap::CommandFactory>::command().debug_assert();
+        cli().debug_assert();
     }
 
     #[test]
     fn words_are_joined_where_the_joined_verb_exists() {
-        let command = <Cli as clap::CommandFactory>::command();
+        let command = cli();
         let join = |line: &str| {
             let words = line.split(' ').map(OsString::from).collect();
             join_words(words, &command)

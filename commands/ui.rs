@@ -89,6 +89,17 @@ pub(crate) fn cell(value: Option<impl std::fmt::Display>) -> String {
     value.map_or_else(|| "-".to_owned(), |value| value.to_string())
 }
 
+/// Whether stdout shows colours: a terminal, and nobody asked for none.
+pub(crate) fn stdout_is_coloured() -> bool {
+    std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+/// A word that is typed as it stands, bold where help is shown on a terminal (clap strips it elsewhere).
+pub(crate) fn literal(word: &str) -> String {
+    let bold = clap::builder::styling::Style::new().bold();
+    format!("{bold}{word}{bold:#}")
+}
+
 /// A progress bar over bytes on stderr where that is a terminal, else nothing.
 pub(crate) fn byte_progress(total_bytes: u64, what: &str) -> ProgressBar {
     progress(total_bytes, what, "{msg:<24} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {eta}")

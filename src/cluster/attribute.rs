@@ -1,6 +1,6 @@
 //! A named value, and how far it reaches.
 
-use super::{HostName, InvalidNoun, text_noun};
+use super::{Appliance, HostName, InvalidNoun, text_noun};
 use serde::{Deserialize, Serialize};
 
 /// The name of an attribute: an XML name without a colon, since it becomes an entity `&name;`.
@@ -39,6 +39,15 @@ pub enum Scope {
     Appliance(String),
     /// One host.
     Host(HostName),
+}
+
+impl Scope {
+    /// The scopes that reach a host of an appliance, the widest first.
+    pub fn chain(appliance: &Appliance, host: Option<&HostName>) -> Vec<Self> {
+        let mut chain = vec![Self::Global, Self::Os(appliance.os.clone()), Self::Appliance(appliance.name.clone())];
+        chain.extend(host.cloned().map(Self::Host));
+        chain
+    }
 }
 
 /// A named value in a scope.

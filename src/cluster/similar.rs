@@ -1,10 +1,15 @@
 //! Which name somebody may have meant.
 
-/// The name that is most like `name`, where one is like enough: at most a third of its letters differ.
+/// The name that is most like `name`, where one is like enough: at most a third of its letters differ, and not only
+/// its numbers: who types `compute-0-7` does not mean `compute-0-8`.
 pub fn similar<'a>(name: &str, names: impl IntoIterator<Item = &'a str>) -> Option<String> {
     let limit = (name.chars().count() / 3).clamp(1, 3);
+    let letters = |text: &str| text.chars().filter(|c| !c.is_ascii_digit()).flat_map(char::to_lowercase).collect();
+    let typed: String = letters(name);
+    let only_numbers_differ = |other: &str| other.contains(|c: char| c.is_ascii_digit()) && letters(other) == typed;
     names
         .into_iter()
+        .filter(|other| !only_numbers_differ(other))
         .map(|other| (distance(name, other, limit), other))
         .filter(|(distance, _)| *distance <= limit)
         .min()
@@ -44,6 +49,8 @@ mod tests {
         for (typed, meant) in [("comptue", "compute"), ("Compute", "compute"), ("logi", "login"), ("nsa", "nas")] {
             assert_eq!(similar(typed, names).as_deref(), Some(meant), "{typed}");
         }
+        assert_eq!(similar("comptue-0-7", ["compute-0-8", "compute-0-7"]).as_deref(), Some("compute-0-7"));
+        assert_eq!(similar("compute-0-7", ["compute-0-8"]), None);
         for typed in ["database", "", "x", "server"] {
             assert_eq!(similar(typed, names), None, "{typed}");
         }

@@ -30,22 +30,30 @@ impl Reader {
         let mut resolved = BTreeMap::new();
         for (name, value) in self.intrinsic(host, &appliance)? {
             let name = AttributeName::parse(name).expect("intrinsic names are written here");
-            let attribute = ResolvedAttribute { name: name.clone(), value, source: Source::Host, hidden: Vec::new() };
-            resolved.insert(name, attribute);
+            hide(&mut resolved, name, value, Source::Host);
         }
-        let scopes =
-            [Scope::Global, Scope::Os(appliance.os), Scope::Appliance(appliance.name), Scope::Host(host.name.clone())];
-        for scope in scopes {
-            for attribute in self.attributes_of(&scope)? {
-                let source = Source::Scope(scope.clone());
-                let mut hidden = Vec::new();
-                if let Some(old) = resolved.remove(&attribute.name) {
-                    let old: ResolvedAttribute = old;
-                    hidden = old.hidden;
-                    hidden.insert(0, (old.source, old.value));
-                }
-                let Attribute { name, value, .. } = attribute;
-                resolved.insert(name.clone(), ResolvedAttribute { name, value, source, hidden });
+        self.resolve_scopes(resolved, Scope::chain(&appliance, Some(&host.name)))
+    }
+
+    /// Every attribute as it is seen in a scope other than a host's, by name.
+    pub fn resolve_scope(&self, scope: &Scope) -> Result<Vec<ResolvedAttribute>, StoreError> {
+        let chain = match scope {
+            Scope::Global => vec![Scope::Global],
+            Scope::Os(_) => vec![Scope::Global, scope.clone()],
+            Scope::Appliance(name) => Scope::chain(&self.appliance(name)?, None),
+            Scope::Host(name) => return self.resolve(&self.host(name)?),
+        };
+        self.resolve_scopes(BTreeMap::new(), chain)
+    }
+
+    fn resolve_scopes(
+        &self,
+        mut resolved: BTreeMap<AttributeName, ResolvedAttribute>,
+        chain: Vec<Scope>,
+    ) -> Result<Vec<ResolvedAttribute>, StoreError> {
+        for scope in chain {
+            for Attribute { name, value, .. } in self.attributes_of(&scope)? {
+                hide(&mut resolved, name, value, Source::Scope(scope.clone()));
             }
         }
         Ok(resolved.into_values().collect())
@@ -115,6 +123,16 @@ impl Writer {
         }
         Ok(())
     }
+}
+
+/// Puts a value over what is there.
+fn hide(resolved: &mut BTreeMap<AttributeName, ResolvedAttribute>, name: AttributeName, value: String, source: Source) {
+    let hidden = resolved.remove(&name).map_or_else(Vec::new, |old| {
+        let mut hidden = old.hidden;
+        hidden.insert(0, (old.source, old.value));
+        hidden
+    });
+    resolved.insert(name.clone(), ResolvedAttribute { name, value, source, hidden });
 }
 
 /// Scopes sort from the widest to the narrowest.

@@ -150,14 +150,14 @@ pub enum StoreError {
         why: String,
     },
     /// The store's file or folder cannot be read or written.
-    #[error("cannot {doing} '{}': {source}", path.display())]
+    #[error("cannot {doing} '{}': {cause}", path.display())]
     Io {
         /// What was tried ("open").
         doing: &'static str,
         /// The file or folder.
         path: PathBuf,
         /// What the system said.
-        source: std::io::Error,
+        cause: std::io::Error,
     },
     /// The database itself failed.
     #[error("cluster database '{}': {why}", path.display())]

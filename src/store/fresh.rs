@@ -15,7 +15,7 @@ const APPLIANCES: [&str; 5] = ["compute", "login", "nas", "web-server", "fronten
 pub(super) fn create_file(folder: &Path) -> Result<(), StoreError> {
     let io = |doing, path: &Path| {
         let path = path.to_owned();
-        move |source| StoreError::Io { doing, path, source }
+        move |cause| StoreError::Io { doing, path, cause }
     };
     std::fs::create_dir_all(folder).map_err(io("create", folder))?;
     let path = folder.join(FILE_NAME);

@@ -91,14 +91,13 @@ impl Writer {
         if self.transaction.bytes(HOSTS, host.name.as_str().as_bytes())?.is_some() {
             return Err(StoreError::Exists { noun: "host", name: host.name.to_string() });
         }
-        self.put_host(host)
+        self.put_host(host, None)
     }
 
     /// Writes a host over the one of its name.
     pub fn set_host(&mut self, host: &Host) -> Result<(), StoreError> {
         let old = self.host(&host.name)?;
-        self.forget_addresses(&old)?;
-        self.put_host(host)
+        self.put_host(host, Some(&old))
     }
 
     /// Gives a host another name, with its attributes and its boot action.
@@ -111,7 +110,7 @@ impl Writer {
         let boot = self.transaction.get(BOOTS, old.as_str().as_bytes())?;
         self.remove_host(old)?;
         host.name = new.clone();
-        self.put_host(&host)?;
+        self.put_host(&host, None)?;
         for mut attribute in attributes {
             attribute.scope = Scope::Host(new.clone());
             self.set_attribute(&attribute)?;
@@ -129,49 +128,46 @@ impl Writer {
         Ok(())
     }
 
-    fn put_host(&mut self, host: &Host) -> Result<(), StoreError> {
+    /// Checks everything first and writes then: where it fails, nothing of the host is there, so that the other lines
+    /// of a list can be looked at.
+    fn put_host(&mut self, host: &Host, old: Option<&Host>) -> Result<(), StoreError> {
         self.appliance(&host.appliance)?;
         let mut host = host.clone();
         for i in 0..host.interfaces.len() {
-            if host.interfaces[..i].iter().any(|other| other.name == host.interfaces[i].name) {
-                let name = format!("{} {}", host.name, host.interfaces[i].name);
-                return Err(StoreError::Exists { noun: "interface", name });
-            }
             let (earlier, later) = host.interfaces.split_at_mut(i);
             let interface = &mut later[0];
             Interface::check_name(&interface.name)?;
+            interface.ip = interface.ip.map(|ip| ip.to_canonical());
             for other in earlier {
-                let taken = |noun, value: String| StoreError::Taken {
-                    noun,
-                    value,
-                    host: host.name.clone(),
-                    owner: format!("{} {}", host.name, other.name),
-                };
-                if let Some(mac) = interface.mac.filter(|mac| other.mac == Some(*mac)) {
-                    return Err(taken("MAC address", mac.to_string()));
-                }
-                if let Some(ip) = interface.ip.filter(|ip| other.ip == Some(*ip)) {
-                    return Err(taken("address", ip.to_string()));
+                differ(&host.name, interface, &host.name, other)?;
+                if other.name == interface.name {
+                    let name = format!("{} {}", host.name, interface.name);
+                    return Err(StoreError::Exists { noun: "interface", name });
                 }
             }
-            self.take_mac(&host.name, interface)?;
-            self.take_ip(&host.name, interface)?;
+            self.check_addresses(&host.name, interface)?;
+        }
+        old.map_or(Ok(()), |old| self.forget_addresses(old))?;
+        for interface in &host.interfaces {
+            if let Some(mac) = interface.mac {
+                self.put(HOSTS_BY_MAC, mac.to_string().as_bytes(), &host.name)?;
+            }
+            if let Some(ip) = interface.ip {
+                self.put(HOSTS_BY_IP, ip.to_string().as_bytes(), &host.name)?;
+            }
         }
         self.put(HOSTS, host.name.as_str().as_bytes(), &host)
     }
 
-    fn take_mac(&mut self, host: &HostName, interface: &Interface) -> Result<(), StoreError> {
-        let Some(mac) = interface.mac else { return Ok(()) };
-        if let Some(other) = self.host_by_mac(mac)? {
-            let has = other.interfaces.iter().find(|i| i.mac == Some(mac)).map_or("", |i| i.name.as_str());
-            let owner = format!("{} {has}", other.name);
-            return Err(StoreError::Taken { noun: "MAC address", value: mac.to_string(), host: host.clone(), owner });
+    /// Fails where another host has an address of the interface, or no network has it. Tells the interface its network.
+    fn check_addresses(&self, host: &HostName, interface: &mut Interface) -> Result<(), StoreError> {
+        let by_mac = interface.mac.map_or(Ok(None), |mac| self.host_by_mac(mac))?;
+        let by_ip = interface.ip.map_or(Ok(None), |ip| self.host_by_ip(ip))?;
+        for owner in by_mac.iter().chain(&by_ip).filter(|owner| owner.name != *host) {
+            for other in &owner.interfaces {
+                differ(host, interface, &owner.name, other)?;
+            }
         }
-        self.put(HOSTS_BY_MAC, mac.to_string().as_bytes(), host)
-    }
-
-    fn take_ip(&mut self, host: &HostName, interface: &mut Interface) -> Result<(), StoreError> {
-        interface.ip = interface.ip.map(|ip| ip.to_canonical());
         let Some(ip) = interface.ip else {
             return interface.network.as_ref().map_or(Ok(()), |name| self.network(name).map(drop));
         };
@@ -185,20 +181,15 @@ impl Writer {
                 }
             },
         };
-        let host = host.clone();
+        let (host, name) = (host.clone(), network.name.clone());
         if !network.subnet.contains(&ip) {
-            return Err(StoreError::WrongNetwork { ip, host, network: network.name, subnet: network.subnet });
+            return Err(StoreError::WrongNetwork { ip, host, network: name, subnet: network.subnet });
         }
         if let Some(what) = network.reserved(ip) {
-            return Err(StoreError::ReservedAddress { ip, host, what, network: network.name });
+            return Err(StoreError::ReservedAddress { ip, host, what, network: name });
         }
-        if let Some(other) = self.host_by_ip(ip)? {
-            let has = other.interfaces.iter().find(|i| i.ip == Some(ip)).map_or("", |i| i.name.as_str());
-            let owner = format!("{} {has}", other.name);
-            return Err(StoreError::Taken { noun: "address", value: ip.to_string(), host, owner });
-        }
-        interface.network = Some(network.name);
-        self.put(HOSTS_BY_IP, ip.to_string().as_bytes(), &host)
+        interface.network = Some(name);
+        Ok(())
     }
 
     fn forget_addresses(&mut self, host: &Host) -> Result<(), StoreError> {
@@ -211,5 +202,18 @@ impl Writer {
             }
         }
         Ok(())
+    }
+}
+
+/// Fails where two interfaces share an address.
+fn differ(host: &HostName, interface: &Interface, owner: &HostName, other: &Interface) -> Result<(), StoreError> {
+    let taken = |noun, value: String| {
+        let owner = format!("{owner} {}", other.name);
+        Err(StoreError::Taken { noun, value, host: host.clone(), owner })
+    };
+    match (interface.mac.filter(|mac| other.mac == Some(*mac)), interface.ip.filter(|ip| other.ip == Some(*ip))) {
+        (Some(mac), _) => taken("MAC address", mac.to_string()),
+        (None, Some(ip)) => taken("address", ip.to_string()),
+        (None, None) => Ok(()),
     }
 }

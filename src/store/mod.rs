@@ -22,6 +22,7 @@
 
 mod appliances;
 mod attributes;
+mod batch;
 mod boots;
 mod distributions;
 mod endpoints;
@@ -236,7 +237,7 @@ impl Store {
 }
 
 fn open_file(path: &Path) -> Result<Database, StoreError> {
-    let io = |source| StoreError::Io { doing: "open", path: path.to_owned(), source };
+    let io = |cause| StoreError::Io { doing: "open", path: path.to_owned(), cause };
     match std::fs::metadata(path) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             return Err(StoreError::Missing { path: path.to_owned() });

@@ -186,7 +186,7 @@ pub(super) fn database_error(path: &Path, error: redb::Error) -> StoreError {
     match error {
         redb::Error::Io(source) => {
             let doing = if source.kind() == std::io::ErrorKind::StorageFull { "write" } else { "use" };
-            StoreError::Io { doing, path: path.to_owned(), source }
+            StoreError::Io { doing, path: path.to_owned(), cause: source }
         }
         redb::Error::Corrupted(why) => StoreError::NotAStore { path: path.to_owned(), why: lower(&why) },
         other => StoreError::Database { path: path.to_owned(), why: lower(&other.to_string()) },
