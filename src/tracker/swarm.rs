@@ -1,0 +1,277 @@
+//! The peers of one swarm, and who is pointed at whom.
+//!
+//! Each peer keeps the peers it was pointed at, so that the connections of a swarm are one random graph that changes
+//! only where somebody comes, leaves or is full. New pointers go to those who were handed out least.
+
+use super::member::{Member, Pointer};
+use super::random::Random;
+use super::{OTHER_PEERS_MAX, RACK_PEERS_MAX};
+use crate::wire::{Announce, Event, NamedPeer, ScrapeEntry};
+use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
+use std::time::Duration;
+
+/// How many candidates for one peer's new pointers are compared, each time it announces.
+const CANDIDATES_MAX: usize = 64;
+/// How many peers are drawn at most to find them.
+const DRAWS_MAX: usize = 256;
+
+/// A place of the table, and how many peers it has held.
+#[derive(Debug, Default)]
+struct Slot {
+    tenancy: u32,
+    member: Option<Box<Member>>,
+}
+
+/// The peers of one swarm.
+#[derive(Debug, Default)]
+pub(super) struct Swarm {
+    slots: Vec<Slot>,
+    free: Vec<u32>,
+    by_host: HashMap<u32, u32>,
+    /// All peers, and those of each rack, in no order.
+    all: Vec<u32>,
+    racks: BTreeMap<Option<u32>, Vec<u32>>,
+    complete: u32,
+    downloaded: u32,
+}
+
+impl Swarm {
+    pub(super) fn len(&self) -> usize {
+        self.all.len()
+    }
+
+    pub(super) fn numbers(&self) -> ScrapeEntry {
+        let incomplete = self.all.len() as u32 - self.complete;
+        ScrapeEntry { complete: self.complete, downloaded: self.downloaded, incomplete }
+    }
+
+    /// Takes in a host's announce. Another client on the host takes the place of the one before.
+    pub(super) fn enter(
+        &mut self,
+        now: Duration,
+        host: u32,
+        rack: Option<u32>,
+        from: IpAddr,
+        announce: &Announce,
+    ) -> u32 {
+        let known = self.by_host.get(&host).copied();
+        if known.is_some_and(|slot| self.member(slot).is_some_and(|member| member.peer_id != announce.peer_id)) {
+            self.leave(host);
+        }
+        let slot = match self.by_host.get(&host) {
+            Some(&slot) => slot,
+            None => self.add(Member::new(host, rack, announce.peer_id)),
+        };
+        let Some(member) = &mut self.slots[slot as usize].member else { return slot };
+        let was_complete = member.complete;
+        member.hear(now, from, announce);
+        let is_complete = member.complete;
+        if announce.event == Event::Completed && !member.counted {
+            member.counted = true;
+            self.downloaded = self.downloaded.saturating_add(1);
+        }
+        self.complete = self.complete + u32::from(is_complete) - u32::from(was_complete);
+        slot
+    }
+
+    /// A host leaves.
+    pub(super) fn leave(&mut self, host: u32) {
+        if let Some(slot) = self.by_host.remove(&host) {
+            self.remove(slot);
+        }
+    }
+
+    /// Drops who was not heard of for too long, and tells of each host.
+    pub(super) fn drop_silent(&mut self, now: Duration, mut dropped: impl FnMut(u32)) {
+        let silent = |slot: &&u32| self.member(**slot).is_some_and(|member| member.is_silent(now));
+        let hosts: Vec<u32> =
+            self.all.iter().filter(silent).filter_map(|slot| Some(self.member(*slot)?.host)).collect();
+        for host in hosts {
+            self.leave(host);
+            dropped(host);
+        }
+    }
+
+    /// A host reports another's peer as bad; says whether that is new. When enough have, nobody is pointed at it any
+    /// more, until it comes as a new client.
+    pub(super) fn report(&mut self, target: u32, reporter: u32, port: u16) -> bool {
+        let Some(&slot) = self.by_host.get(&target) else { return false };
+        let Some(member) = &mut self.slots[slot as usize].member else { return false };
+        member.listens_on(port) && member.report(reporter)
+    }
+
+    /// Whom the peer in this slot is to connect to, at most `limit`: those it was pointed at before and who are still
+    /// there, filled up with those who were handed out least.
+    pub(super) fn point(
+        &mut self,
+        slot: u32,
+        over_ipv6: bool,
+        limit: usize,
+        random: &mut Random,
+        named: &mut Vec<NamedPeer>,
+    ) {
+        let Some(member) = &mut self.slots[slot as usize].member else { return };
+        let (rack, complete) = (member.rack, member.complete);
+        let mut neighbours = std::mem::take(&mut member.neighbours);
+        let mut near = 0;
+        neighbours.retain(|pointer| match self.pointed(*pointer) {
+            Some(member) if member.is_listed() => {
+                near += usize::from(member.rack == rack);
+                true
+            }
+            // Who has left forgot its in-degree with the place; who is no longer listed is not pointed at again.
+            _ => false,
+        });
+        let far = neighbours.len() - near;
+        let rack_mates = self.racks.get(&rack).map_or(0, Vec::len);
+        let wanted_near = RACK_PEERS_MAX.min(limit).saturating_sub(near).min(rack_mates.saturating_sub(1 + near));
+        let others = (self.all.len() - rack_mates).saturating_sub(far);
+        let wanted_far = OTHER_PEERS_MAX.min(limit).saturating_sub(far).min(others);
+        self.choose(slot, rack, complete, true, wanted_near, random, &mut neighbours);
+        self.choose(slot, rack, complete, false, wanted_far, random, &mut neighbours);
+        // Who needs nothing is of no use to who needs nothing.
+        let useful = neighbours.iter().filter_map(|pointer| self.pointed(*pointer));
+        let useful = useful.filter(|other| !(complete && other.complete));
+        named.extend(useful.filter_map(|other| other.named(over_ipv6)).take(limit));
+        if let Some(member) = &mut self.slots[slot as usize].member {
+            member.neighbours = neighbours;
+        }
+    }
+
+    /// Adds pointers to peers of the rack, or of other racks.
+    #[expect(clippy::too_many_arguments, reason = "the parts of one peer, which is borrowed meanwhile")]
+    fn choose(
+        &mut self,
+        slot: u32,
+        rack: Option<u32>,
+        complete: bool,
+        near: bool,
+        wanted: usize,
+        random: &mut Random,
+        neighbours: &mut Vec<Pointer>,
+    ) {
+        if wanted == 0 {
+            return;
+        }
+        let row = if near { self.racks.get(&rack).unwrap_or(&self.all) } else { &self.all };
+        let mut candidates: Vec<(u32, u32, u32)> = Vec::with_capacity(CANDIDATES_MAX);
+        let mut consider = |candidate: u32, random: &mut Random| {
+            let Some(member) = self.member(candidate) else { return candidates.len() };
+            let fits = candidate != slot
+                && (member.rack == rack) == near
+                && member.is_listed()
+                && member.has_room()
+                && !(complete && member.complete)
+                && !neighbours.iter().any(|pointer| pointer.slot == candidate)
+                && !candidates.iter().any(|(_, _, found)| *found == candidate);
+            if fits {
+                candidates.push((member.handed_out, random.below(u32::MAX), candidate));
+            }
+            candidates.len()
+        };
+        if row.len() <= CANDIDATES_MAX {
+            for &candidate in row {
+                consider(candidate, random);
+            }
+        } else {
+            for _ in 0..DRAWS_MAX {
+                let at = random.below(row.len() as u32);
+                if consider(row[at as usize], random) == CANDIDATES_MAX {
+                    break;
+                }
+            }
+        }
+        candidates.sort_unstable();
+        for (_, _, slot) in candidates.into_iter().take(wanted) {
+            let place = &mut self.slots[slot as usize];
+            if let Some(member) = &mut place.member {
+                member.in_degree += 1;
+                member.handed_out = member.handed_out.saturating_add(1);
+                neighbours.push(Pointer { slot, tenancy: place.tenancy });
+            }
+        }
+    }
+
+    fn member(&self, slot: u32) -> Option<&Member> {
+        self.slots[slot as usize].member.as_deref()
+    }
+
+    fn pointed(&self, pointer: Pointer) -> Option<&Member> {
+        let slot = &self.slots[pointer.slot as usize];
+        slot.member.as_deref().filter(|_| slot.tenancy == pointer.tenancy)
+    }
+
+    fn add(&mut self, mut member: Member) -> u32 {
+        let slot = self.free.pop().unwrap_or_else(|| {
+            self.slots.push(Slot::default());
+            self.slots.len() as u32 - 1
+        });
+        let rack = self.racks.entry(member.rack).or_default();
+        (member.place, member.rack_place) = (self.all.len(), rack.len());
+        self.all.push(slot);
+        rack.push(slot);
+        self.by_host.insert(member.host, slot);
+        self.slots[slot as usize].member = Some(Box::new(member));
+        slot
+    }
+
+    fn remove(&mut self, slot: u32) {
+        let place = &mut self.slots[slot as usize];
+        let Some(member) = place.member.take() else { return };
+        place.tenancy = place.tenancy.wrapping_add(1);
+        self.free.push(slot);
+        self.complete -= u32::from(member.complete);
+        for pointer in &member.neighbours {
+            let other = &mut self.slots[pointer.slot as usize];
+            if other.tenancy == pointer.tenancy
+                && let Some(other) = &mut other.member
+            {
+                other.in_degree -= 1;
+            }
+        }
+        // The last of each row takes the place that became free.
+        self.all.swap_remove(member.place);
+        if let Some(&moved) = self.all.get(member.place)
+            && let Some(moved) = &mut self.slots[moved as usize].member
+        {
+            moved.place = member.place;
+        }
+        let Some(rack) = self.racks.get_mut(&member.rack) else { return };
+        rack.swap_remove(member.rack_place);
+        match rack.get(member.rack_place) {
+            Some(&moved) => {
+                if let Some(moved) = &mut self.slots[moved as usize].member {
+                    moved.rack_place = member.rack_place;
+                }
+            }
+            None if rack.is_empty() => {
+                self.racks.remove(&member.rack);
+            }
+            None => {}
+        }
+    }
+}
+
+#[cfg(test)]
+impl Swarm {
+    /// Checks that the rows, the table and the counts agree.
+    pub(super) fn check(&self) {
+        let members: Vec<(u32, &Member)> =
+            (0..).zip(&self.slots).filter_map(|(n, s)| Some((n, s.member.as_deref()?))).collect();
+        assert_eq!(members.len(), self.all.len());
+        assert_eq!(members.len(), self.by_host.len());
+        assert_eq!(members.len(), self.racks.values().map(Vec::len).sum::<usize>());
+        assert_eq!(self.complete as usize, members.iter().filter(|(_, member)| member.complete).count());
+        for (slot, member) in &members {
+            assert_eq!(self.all[member.place], *slot);
+            assert_eq!(self.racks[&member.rack][member.rack_place], *slot);
+            assert_eq!(self.by_host[&member.host], *slot);
+            assert!(member.in_degree <= super::IN_DEGREE_MAX);
+            let pointers = members.iter().flat_map(|(_, other)| &other.neighbours);
+            let pointing =
+                pointers.filter(|p| p.slot == *slot && self.slots[*slot as usize].tenancy == p.tenancy).count();
+            assert!(pointing <= usize::from(member.in_degree));
+        }
+    }
+}
