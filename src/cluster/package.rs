@@ -4,7 +4,7 @@ use super::InvalidNoun;
 use serde::{Deserialize, Serialize};
 
 /// A package as its distribution's metadata lists it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Package {
     /// Its name.
     pub name: String,

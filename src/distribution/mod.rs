@@ -1,1 +1,41 @@
-//! A tree of packages: repodata, package records, the closure that makes an install set, publishing.
+//! A tree of packages: what its metadata says, which of its packages an appliance installs, and how it is published.
+//!
+//! - `Tree` is the folder; no name leads out of it. `Repository` is the tree with its metadata read and checked
+//!   (`repomd`, `primary`, `comps`, with `compression` and `xml` below them).
+//! - `Index` is what remains of the metadata for as long as a snapshot lives: enough to answer [`Index::closure`]
+//!   without reading repodata again. It is kept beside the snapshot as bytes.
+//! - `PackageRequest` is a `%packages` section; `closure` closes it over dependencies as dnf does.
+//! - `publish` hashes what changed, checks every file against the metadata and makes the metainfo of the snapshot.
+//!
+//! Pure of the graph: a distribution is given a package list, never a host.
+
+mod closure;
+mod compression;
+mod comps;
+mod dependency;
+mod error;
+mod evr;
+mod index;
+
+mod policy;
+mod pool;
+mod primary;
+
+mod repomd;
+mod repository;
+mod request;
+mod select;
+
+mod tree;
+mod xml;
+
+pub use compression::{METADATA_FILE_BYTES_MAX, METADATA_OPEN_BYTES_MAX};
+pub use comps::{Comps, Environment, Group, GroupPackage, GroupPackageKind};
+pub use error::{DistributionError, Fault};
+pub use evr::{Evr, compare_versions};
+pub use index::{Entry, Index};
+pub use primary::PACKAGES_MAX;
+pub use repomd::{MetadataFile, Repomd};
+pub use repository::Repository;
+pub use request::PackageRequest;
+pub use tree::Tree;
