@@ -5,9 +5,10 @@ use crate::ui::{self, Format};
 use anyhow::Context as _;
 use indicatif::ProgressBar;
 use rocks::cluster::{ByteSize, Rate};
-use rocks::demo::{Demo, Event, Outcome, World};
+use rocks::demo::{Demo, Event, FrontendView, Outcome, World};
 use rocks::net::look::{self, Look};
 use rocks::profile::Manifest;
+use serde_json::Value;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -82,10 +83,10 @@ impl World for Stage {
     fn tell(&self, event: Event) {
         match event {
             Event::Step(name) => self.show(Some(ui::count_progress(1, name))),
-            Event::Run { name, machines } => self.show(Some(ui::count_progress(machines as u64, name))),
-            Event::Done { machines } => {
+            Event::Run { name, bytes } => self.show(Some(ui::byte_progress(bytes, name))),
+            Event::Held { bytes } => {
                 if let Some(bar) = &*self.bar.lock().expect("nobody panics while a bar changes") {
-                    bar.set_position(machines as u64);
+                    bar.set_position(bytes);
                 }
             }
         }
@@ -99,10 +100,13 @@ impl World for Stage {
         look::answers(address)
     }
 
-    fn package_bytes_sent(&self, frontend: &str) -> Option<u64> {
-        let status = self.look.get(&format!("{frontend}/status.json"), None).ok()?;
-        let status: serde_json::Value = serde_json::from_slice(&status).ok()?;
-        status.get("package_bytes_sent")?.as_u64()
+    fn frontend(&self, url: &str) -> Option<FrontendView> {
+        let status: Value = serde_json::from_slice(&self.look.get(&format!("{url}/status.json"), None).ok()?).ok()?;
+        let held = |machine: &Value| machine.get("bytes").and_then(Value::as_u64);
+        Some(FrontendView {
+            package_bytes_sent: status.get("package_bytes_sent")?.as_u64()?,
+            held_bytes: status.get("machines")?.as_array()?.iter().filter_map(held).sum(),
+        })
     }
 
     fn install_set(&self, frontend: &str, machine: IpAddr) -> Result<Vec<String>, String> {

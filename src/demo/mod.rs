@@ -52,14 +52,23 @@ pub enum Event {
     Run {
         /// What runs.
         name: &'static str,
-        /// With how many machines.
-        machines: usize,
+        /// What all its machines want together, at most.
+        bytes: u64,
     },
-    /// So many machines of the run have their set.
-    Done {
-        /// The machines.
-        machines: usize,
+    /// The machines of the run hold so many bytes.
+    Held {
+        /// The bytes.
+        bytes: u64,
     },
+}
+
+/// A frontend at a moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FrontendView {
+    /// Package bytes that it has sent since it started, over HTTP and from its seed.
+    pub package_bytes_sent: u64,
+    /// Bytes that its machines hold, as they told it.
+    pub held_bytes: u64,
 }
 
 /// What a demonstration needs from outside this room.
@@ -72,8 +81,8 @@ pub trait World {
     fn free_port(&self, address: IpAddr) -> std::io::Result<u16>;
     /// Whether somebody listens there.
     fn answers(&self, address: SocketAddr) -> bool;
-    /// The package bytes that a frontend has sent since it started; none while it does not answer.
-    fn package_bytes_sent(&self, frontend: &str) -> Option<u64>;
+    /// How a frontend is now; none while it does not answer.
+    fn frontend(&self, url: &str) -> Option<FrontendView>;
     /// The files, relative to the distribution's tree, that the machine of this address is told to install.
     fn install_set(&self, frontend: &str, machine: IpAddr) -> Result<Vec<String>, String>;
 

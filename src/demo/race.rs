@@ -115,7 +115,7 @@ impl<'a> Daemons<'a> {
     fn wait_until_ready(&mut self) -> Result<(), DemoError> {
         let deadline = Instant::now() + READY;
         let announce = (FRONTEND, self.ports.announce).into();
-        while !(self.world.answers(announce) && self.world.package_bytes_sent(&self.ports.url()).is_some()) {
+        while !(self.world.answers(announce) && self.world.frontend(&self.ports.url()).is_some()) {
             self.check()?;
             if Instant::now() > deadline {
                 return Err(DemoError::Late { what: "the frontend".into(), secs: READY.as_secs() });
@@ -144,7 +144,7 @@ impl<'a> Daemons<'a> {
         name: &'static str,
         set_bytes: u64,
     ) -> Result<Race, DemoError> {
-        self.world.tell(Event::Run { name, machines: machines.len() });
+        self.world.tell(Event::Run { name, bytes: set_bytes * machines.len() as u64 });
         let url = self.ports.url();
         let slowest =
             Duration::from_secs_f64(machines.len() as f64 * set_bytes as f64 / self.rate.bytes_per_sec() as f64);
@@ -159,8 +159,10 @@ impl<'a> Daemons<'a> {
         let mut done: Vec<Option<(Summary, f64)>> = vec![None; machines.len()];
         loop {
             self.check()?;
-            if let Some(bytes) = self.world.package_bytes_sent(&url) {
-                samples.push(Sample { at_secs: start.elapsed().as_secs_f64(), bytes });
+            let mut held_bytes = 0;
+            if let Some(view) = self.world.frontend(&url) {
+                samples.push(Sample { at_secs: start.elapsed().as_secs_f64(), bytes: view.package_bytes_sent });
+                held_bytes = view.held_bytes;
             }
             for (slot, ((process, summary), offset_secs)) in done.iter_mut().zip(&mut runners) {
                 if slot.is_none() {
@@ -168,7 +170,7 @@ impl<'a> Daemons<'a> {
                 }
             }
             let count = done.iter().flatten().count();
-            self.world.tell(Event::Done { machines: count });
+            self.world.tell(Event::Held { bytes: held_bytes.max(set_bytes * count as u64) });
             if count == machines.len() {
                 break;
             }
@@ -177,7 +179,8 @@ impl<'a> Daemons<'a> {
             }
             std::thread::sleep(LOOK);
         }
-        let frontend_bytes = self.world.package_bytes_sent(&url).or(samples.last().map(|s| s.bytes)).unwrap_or(0);
+        let frontend_bytes =
+            self.world.frontend(&url).map_or(samples[samples.len() - 1].bytes, |view| view.package_bytes_sent);
         let secs = done.iter().flatten().map(|(_, at)| *at).fold(0.0, f64::max);
         samples.push(Sample { at_secs: secs.max(start.elapsed().as_secs_f64()), bytes: frontend_bytes });
         stop(&mut runners.into_iter().map(|((process, _), _)| process).collect());
