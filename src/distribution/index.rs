@@ -45,6 +45,12 @@ pub struct Entry {
     /// Files that dependencies may ask for: those in primary.xml, and of the others those that some package needs.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<String>,
+    /// How the checksum of its file is made (`sha256`), and the checksum; for publishing, not kept.
+    #[serde(skip)]
+    pub checksum_kind: String,
+    /// The checksum of its file, hexadecimal.
+    #[serde(skip)]
+    pub checksum: String,
     /// When its name first appears in the metadata, among all words: the tie-breaker of dnf's solver.
     pub rank: u32,
 }

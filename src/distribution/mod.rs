@@ -15,16 +15,20 @@ mod comps;
 mod dependency;
 mod error;
 mod evr;
+mod hashing;
 mod index;
+mod install_sets;
 
 mod policy;
 mod pool;
 mod primary;
+mod publish;
 
 mod repomd;
 mod repository;
 mod request;
 mod select;
+mod signatures;
 
 mod tree;
 mod xml;
@@ -34,8 +38,13 @@ pub use comps::{Comps, Environment, Group, GroupPackage, GroupPackageKind};
 pub use error::{DistributionError, Fault};
 pub use evr::{Evr, compare_versions};
 pub use index::{Entry, Index};
+pub use install_sets::InstallSets;
 pub use primary::PACKAGES_MAX;
+pub use publish::{
+    FileRecord, INDEX_BLOB, KEYS_BLOB, Observer, Previous, Publication, RECORDS_BLOB, Signer, Snapshot, publish,
+};
 pub use repomd::{MetadataFile, Repomd};
 pub use repository::Repository;
 pub use request::PackageRequest;
+pub use signatures::PackageKeys;
 pub use tree::Tree;

@@ -43,7 +43,6 @@ struct Primary {
     entries: Vec<Entry>,
     open: Option<Entry>,
     list: Option<List>,
-    checksum_is_sha256: bool,
     items: usize,
     /// Every word in the order of its first appearance: the solver of dnf breaks ties by it.
     words: HashMap<String, u32>,
@@ -70,7 +69,7 @@ impl Primary {
                 package.version = value("ver");
                 package.release = value("rel");
             }
-            "checksum" => self.checksum_is_sha256 = attributes.get("type").is_some_and(|kind| kind == "sha256"),
+            "checksum" => entry.checksum_kind = value("type"),
             "size" => package.size_bytes = number(&value("package"), "package size")?,
             "location" => {
                 if attributes.get("xml:base").is_some() {
@@ -119,7 +118,12 @@ impl Primary {
                 entry.package.name = text.to_owned();
             }
             "arch" => entry.package.arch = text.to_owned(),
-            "checksum" if self.checksum_is_sha256 => entry.package.sha256 = text.trim().to_ascii_lowercase(),
+            "checksum" => {
+                entry.checksum = text.trim().to_ascii_lowercase();
+                if entry.checksum_kind == "sha256" {
+                    entry.package.sha256.clone_from(&entry.checksum);
+                }
+            }
             "file" => {
                 count(&mut self.items)?;
                 entry.files.push(text.to_owned());

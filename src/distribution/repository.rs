@@ -69,7 +69,7 @@ fn add_needed_files(tree: &Tree, repomd: &Repomd, packages: &mut [Entry]) -> Res
     let wanted: HashSet<&str> = wanted.iter().map(String::as_str).collect();
     let found = parse_filelists(&tree.root().join(&file.href), &bytes, file, &wanted)?;
     let mut by_checksum: HashMap<String, &mut Entry> =
-        packages.iter_mut().map(|entry| (entry.package.sha256.clone(), entry)).collect();
+        packages.iter_mut().map(|entry| (entry.checksum.clone(), entry)).collect();
     for (checksum, path) in found {
         if let Some(entry) = by_checksum.get_mut(&checksum) {
             entry.files.push(path);
