@@ -5,14 +5,18 @@
 //! a swarm's session to TCP. [`rate`] is the token bucket that a whole process shares, [`log`] where daemons say what
 //! happened.
 
+pub mod addresses;
+pub mod frontend;
 pub mod http;
 pub mod links;
 pub mod log;
 pub mod look;
 pub mod rate;
+pub mod report;
 mod tree;
 
 use std::net::SocketAddr;
+use tokio::signal::unix::{SignalKind, signal};
 
 /// What can go wrong at an edge.
 #[derive(Debug, thiserror::Error)]
@@ -85,5 +89,30 @@ impl NetError {
     /// A file error with its place.
     pub fn file(path: &std::path::Path, source: std::io::Error) -> Self {
         Self::File { path: path.display().to_string(), source }
+    }
+}
+
+/// Waits for SIGTERM, SIGINT or SIGHUP. Where signals cannot be had, it waits for ever.
+async fn ended() {
+    let wait = |kind| async move {
+        match signal(kind) {
+            Ok(mut signal) => signal.recv().await,
+            Err(_) => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        _ = wait(SignalKind::terminate()) => {}
+        _ = wait(SignalKind::interrupt()) => {}
+        _ = wait(SignalKind::hangup()) => {}
+    }
+}
+
+/// Asks the system for as many file descriptors as are wanted and it allows.
+fn raise_descriptors(wanted: u64) {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    let wanted = maximum.map_or(wanted, |maximum| wanted.min(maximum));
+    if current.is_some_and(|current| current < wanted) {
+        let _ = setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), maximum });
     }
 }

@@ -179,6 +179,8 @@ pub struct Request {
     pub body: Bytes,
     /// Who asks.
     pub peer: SocketAddr,
+    /// The address of ours that it came to.
+    pub local: SocketAddr,
     /// Whether it came over TLS.
     pub is_secure: bool,
 }

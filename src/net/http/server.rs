@@ -232,7 +232,8 @@ async fn read_request(
     }
     let body = buffer.split_to(length).freeze();
     let is_secure = matches!(stream, Stream::Tls(_));
-    Ok(Ok(Some(Request { head, body, peer, is_secure })))
+    let local = stream.tcp().local_addr()?;
+    Ok(Ok(Some(Request { head, body, peer, local, is_secure })))
 }
 
 /// Sends an answer; false where its body ended early, so that the connection must close.

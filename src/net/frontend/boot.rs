@@ -1,0 +1,131 @@
+//! What a machine starts with: the iPXE script of its MAC address, and the Kickstart that is the same for all.
+
+use super::{Shared, who};
+use crate::cluster::{Distribution, Host, MacAddress};
+use crate::kickstart::{Bootstrap, Renderer};
+use crate::net::NetError;
+use crate::net::http::{Request, Response};
+use crate::store::StoreError;
+use minijinja::{Environment, UndefinedBehavior, context};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// Where a machine's own proxy listens, unless told otherwise: the Kickstart files name it.
+pub const PROXY: &str = "127.0.0.1:7180";
+/// The template of a boot script.
+const BOOT_TEMPLATE: (&str, &str) = ("boot.ipxe.j2", include_str!("../../../templates/boot.ipxe.j2"));
+/// The longest template that a site may have.
+const TEMPLATE_BYTES_MAX: u64 = 1 << 20;
+
+/// Our own URL, as the machine that asks sees it.
+pub(super) fn url(request: &Request) -> String {
+    let scheme = if request.is_secure { "https" } else { "http" };
+    let local = request.local;
+    match local.ip().to_canonical() {
+        std::net::IpAddr::V4(ip) => format!("{scheme}://{ip}:{}", local.port()),
+        std::net::IpAddr::V6(ip) => format!("{scheme}://[{ip}]:{}", local.port()),
+    }
+}
+
+/// The boot script of a MAC address.
+pub(super) fn script(shared: &Shared, request: &Request, mac: &str) -> Response {
+    let Ok(mac) = MacAddress::parse(mac) else {
+        return Response::text(400, "a boot script is asked for by MAC address: /install/boot/52:54:00:12:34:56");
+    };
+    let found = shared.store.read(|reader| {
+        let Some(host) = reader.host_by_mac(mac)? else { return Ok(None) };
+        let boot = reader.boot(&host.name)?;
+        let distribution = reader.distribution_of(&reader.appliance(&host.appliance)?)?;
+        Ok(Some((host, who::may_install(&boot), distribution)))
+    });
+    match found {
+        Ok(None) => who::refuse(shared, who::address(request), &[mac], None),
+        Ok(Some((host, installs, distribution))) => {
+            match render(shared, &url(request), mac, &host, installs, distribution.as_ref()) {
+                Ok(text) => Response::new(200, "text/plain; charset=utf-8", text),
+                Err(error) => failed(shared, &error),
+            }
+        }
+        Err(error) => failed(shared, &NetError::Said(error.to_string())),
+    }
+}
+
+fn render(
+    shared: &Shared,
+    frontend: &str,
+    mac: MacAddress,
+    host: &Host,
+    installs: bool,
+    distribution: Option<&Distribution>,
+) -> Result<String, NetError> {
+    let text = overridden(&shared.cluster, BOOT_TEMPLATE.0)?.unwrap_or_else(|| BOOT_TEMPLATE.1.to_owned());
+    let mut environment = Environment::new();
+    environment.set_undefined_behavior(UndefinedBehavior::Strict);
+    let template = environment.template_from_named_str(BOOT_TEMPLATE.0, &text);
+    let values = context! {
+        frontend,
+        mac => mac.to_string(),
+        host => host.name.as_str(),
+        install => installs && distribution.is_some(),
+        wanted => installs,
+        distribution => distribution.map(|distribution| distribution.name.to_string()),
+    };
+    template.and_then(|template| template.render(values)).map_err(|error| NetError::Said(format!("{error:#}")))
+}
+
+/// The first Kickstart of every machine.
+pub(super) fn kickstart(shared: &Shared, request: &Request) -> Response {
+    let rendered = overrides(&shared.cluster).and_then(|overrides| {
+        let renderer = Renderer::new(&overrides).map_err(|error| NetError::Said(error.to_string()))?;
+        let bootstrap = Bootstrap { frontend: url(request), proxy: PROXY.to_owned(), arguments: Vec::new() };
+        renderer.bootstrap(&bootstrap).map_err(|error| NetError::Said(error.to_string()))
+    });
+    match rendered {
+        Ok(text) => Response::new(200, "text/plain; charset=utf-8", text),
+        Err(error) => failed(shared, &error),
+    }
+}
+
+/// The site's own template of this name.
+fn overridden(cluster: &Path, name: &str) -> Result<Option<String>, NetError> {
+    let path = cluster.join("templates").join(name);
+    match std::fs::metadata(&path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(NetError::file(&path, error)),
+        Ok(metadata) if metadata.len() > TEMPLATE_BYTES_MAX => {
+            return Err(NetError::Said(format!("{}: longer than {TEMPLATE_BYTES_MAX} bytes", path.display())));
+        }
+        Ok(_) => {}
+    }
+    std::fs::read_to_string(&path).map(Some).map_err(|error| NetError::file(&path, error))
+}
+
+/// The site's own templates: file name to text.
+pub(super) fn overrides(cluster: &Path) -> Result<BTreeMap<String, String>, NetError> {
+    let folder = cluster.join("templates");
+    let mut overrides = BTreeMap::new();
+    let entries = match std::fs::read_dir(&folder) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(overrides),
+        entries => entries.map_err(|error| NetError::file(&folder, error))?,
+    };
+    for entry in entries {
+        let name = entry.map_err(|error| NetError::file(&folder, error))?.file_name();
+        let Some(name) = name.to_str().filter(|name| name.ends_with(".j2")) else { continue };
+        if let Some(text) = overridden(cluster, name)? {
+            overrides.insert(name.to_owned(), text);
+        }
+    }
+    Ok(overrides)
+}
+
+/// Says that it is our fault, and why.
+pub(super) fn failed(shared: &Shared, error: &NetError) -> Response {
+    shared.log.warning("request-failed", &[("reason", error)]);
+    Response::text(500, error)
+}
+
+impl From<StoreError> for NetError {
+    fn from(error: StoreError) -> Self {
+        Self::Said(error.to_string())
+    }
+}

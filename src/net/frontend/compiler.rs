@@ -1,0 +1,146 @@
+//! From a host to its profile and its install set: joins what lies side by side (store, graph, kickstart's package
+//! list, a distribution's closure), and keeps what was made for as long as nothing it follows from has changed.
+
+use super::boot;
+use crate::cluster::{Appliance, Boot, Distribution, Endpoint, Host, HostName, InstallSet, Network, Service};
+use crate::kickstart;
+use crate::net::NetError;
+use crate::profile::{Manifest, ManifestDistribution, Profile};
+use crate::store::{Reader, Store, StoreError};
+use crate::torrent::Metainfo;
+use bytes::Bytes;
+use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+/// Profiles kept; beyond, all are made anew.
+const PROFILES_MAX: usize = 16_384;
+
+/// What the store knows of a host that is to install: one consistent state.
+#[derive(Debug, Clone)]
+pub struct HostFacts {
+    /// The host.
+    pub host: Host,
+    /// What kind of machine it is.
+    pub appliance: Appliance,
+    /// The values its profile is compiled with.
+    pub attributes: BTreeMap<String, String>,
+    /// What it installs.
+    pub distribution: Option<Distribution>,
+    /// How its installation is.
+    pub boot: Boot,
+    /// Rises with every write that can change a profile.
+    pub generation: u64,
+}
+
+impl HostFacts {
+    /// Reads them.
+    pub fn read(reader: &Reader, host: Host) -> Result<Self, StoreError> {
+        let appliance = reader.appliance(&host.appliance)?;
+        Ok(Self {
+            attributes: reader.attributes_for(&host)?,
+            distribution: reader.distribution_of(&appliance)?,
+            boot: reader.boot(&host.name)?,
+            generation: reader.facts_generation()?,
+            appliance,
+            host,
+        })
+    }
+}
+
+/// A compiled profile.
+#[derive(Debug)]
+pub struct HostProfile {
+    /// As it is sent.
+    pub xml: Bytes,
+    /// What its closure is asked for.
+    packages: kickstart::PackageList,
+}
+
+/// Profiles and install sets, made once for as long as nothing they follow from has changed.
+pub struct Compiler {
+    cluster: PathBuf,
+    profiles: Mutex<Profiles>,
+}
+
+#[derive(Default)]
+struct Profiles {
+    /// What the profiles that are kept follow from, beside the host.
+    of: (u64, u64),
+    by_host: HashMap<HostName, Arc<HostProfile>>,
+}
+
+impl Compiler {
+    /// Compiles with the shipped configuration, overlaid by the cluster's own.
+    pub fn new(cluster: &Path) -> Self {
+        Self { cluster: cluster.to_owned(), profiles: Mutex::default() }
+    }
+
+    /// The profile of a host.
+    pub fn profile(&self, facts: &HostFacts) -> Result<Arc<HostProfile>, NetError> {
+        let of = (facts.generation, 0);
+        {
+            let mut profiles = self.profiles.lock().expect("nobody panics while holding the profiles");
+            if profiles.of != of || profiles.by_host.len() >= PROFILES_MAX {
+                *profiles = Profiles { of, by_host: HashMap::new() };
+            }
+            if let Some(profile) = profiles.by_host.get(&facts.host.name) {
+                return Ok(Arc::clone(profile));
+            }
+        }
+        let profile = Profile::default();
+        let packages = kickstart::packages(&profile).map_err(|error| NetError::Said(error.to_string()))?;
+        let profile = Arc::new(HostProfile { xml: profile.to_xml().into(), packages });
+        let mut profiles = self.profiles.lock().expect("nobody panics while holding the profiles");
+        if profiles.of == of {
+            profiles.by_host.insert(facts.host.name.clone(), Arc::clone(&profile));
+        }
+        Ok(profile)
+    }
+
+    /// What the host is told beside its profile.
+    pub fn manifest(&self, store: &Store, facts: &HostFacts, profile: &HostProfile) -> Result<Manifest, NetError> {
+        let release = facts.attributes.get("kickstart_release").map_or("rhel9", String::as_str);
+        let distribution = match &facts.distribution {
+            None => None,
+            Some(distribution) => Some(ManifestDistribution {
+                name: distribution.name.to_string(),
+                info_hash: distribution.info_hash.to_string(),
+                metainfo_path: format!("/install/metainfo/{}.torrent", distribution.name),
+                tree_path: format!("{}{}/", super::routes::TREES, distribution.name),
+                install_set: self.install_set(store, distribution, profile)?.hrefs.clone(),
+            }),
+        };
+        Ok(Manifest {
+            host: facts.host.name.to_string(),
+            release: release.to_owned(),
+            rack: facts.host.rack,
+            distribution,
+            templates: boot::overrides(&self.cluster)?,
+            token: None,
+        })
+    }
+
+    fn install_set(
+        &self,
+        _store: &Store,
+        _distribution: &Distribution,
+        _profile: &HostProfile,
+    ) -> Result<Arc<InstallSet>, NetError> {
+        Ok(Arc::default())
+    }
+}
+
+/// Puts into a metainfo where the machine at this address finds the tracker and the tree.
+pub(super) fn place(metainfo: &mut Metainfo, machine: IpAddr, frontend: &str, endpoints: &[Endpoint], networks: &[Network]) {
+    let at = |service| {
+        let endpoint = endpoints.iter().find(|endpoint| endpoint.service == service)?;
+        endpoint.address_for(machine, networks)
+    };
+    metainfo.envelope.trackers = at(Service::Track).map(|at| vec![format!("http://{at}/announce")]).into_iter().collect();
+    metainfo.envelope.web_seeds = vec![format!("{frontend}{}", super::routes::TREES)];
+    if let Some(seed) = at(Service::Seed) {
+        metainfo.envelope.own.insert("seed".to_owned(), seed.to_string().into_bytes());
+    }
+}

@@ -1,0 +1,319 @@
+//! The board of installations: what machines say of themselves, in memory; only transitions go to the store, in
+//! batches, so that ten thousand machines cost a few writes.
+
+use crate::cluster::{BootAction, HostName, InstallState};
+use crate::net::log::Log;
+use crate::net::report::{Phase, Report};
+use crate::store::{Store, StoreError};
+use serde::Serialize;
+use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+use tokio::sync::mpsc;
+
+/// A machine that was not heard of for this long has died.
+pub const SILENCE: Duration = Duration::from_secs(45);
+/// Transitions that wait for the store (somebody else may hold it); beyond, the oldest of the same host is replaced
+/// by the board's own state at the next sweep.
+const TRANSITIONS_MAX: usize = 65_536;
+/// How long transitions are gathered before they are written.
+const GATHER: Duration = Duration::from_millis(300);
+/// How long one try to write may wait for other writers.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// The longest message of a machine that is kept.
+const MESSAGE_CHARS_MAX: usize = 300;
+
+/// What is known of one installation.
+#[derive(Debug, Clone)]
+struct Install {
+    report: Report,
+    address: Option<IpAddr>,
+    install_id: u64,
+    started: Instant,
+    heard: Instant,
+    bytes_per_sec: f64,
+    /// Counts changes of the whole board: which rows a viewer has not seen.
+    change: u64,
+}
+
+/// One row of the board, as it is shown.
+#[derive(Debug, Clone, Serialize)]
+pub struct Row {
+    /// The machine.
+    pub host: HostName,
+    /// What it says.
+    #[serde(flatten)]
+    pub report: Report,
+    /// How fast it fetches.
+    pub bytes_per_sec: u64,
+    /// The share of its bytes that came from other machines.
+    pub peer_share: f64,
+    /// What is left at this speed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub secs_left: Option<u64>,
+    /// When it was last heard of.
+    pub silent_secs: u64,
+    /// How long it has been installing.
+    pub secs: u64,
+}
+
+/// A change that the store is to remember.
+#[derive(Debug)]
+pub(super) struct Transition {
+    host: HostName,
+    install_id: u64,
+    state: InstallState,
+    note: Option<String>,
+}
+
+#[derive(Debug, Default)]
+struct Rows {
+    installs: BTreeMap<HostName, Install>,
+    by_address: HashMap<IpAddr, HostName>,
+    changes: u64,
+}
+
+/// The board.
+#[derive(Debug)]
+pub struct Board {
+    rows: Mutex<Rows>,
+    transitions: mpsc::Sender<Transition>,
+    log: Log,
+}
+
+impl Board {
+    /// An empty board; the receiver is for [`write_transitions`].
+    pub(super) fn new(log: Log) -> (Self, mpsc::Receiver<Transition>) {
+        let (transitions, receiver) = mpsc::channel(TRANSITIONS_MAX);
+        (Self { rows: Mutex::default(), transitions, log }, receiver)
+    }
+
+    /// Takes over what the store knows to be installing, as after a restart: the machines have time to be heard of.
+    pub(super) fn take_over(&self, store: &Store) -> Result<(), StoreError> {
+        let boots = store.read(|reader| reader.boots())?;
+        for (host, boot) in boots.into_iter().filter(|(_, boot)| boot.state == Some(InstallState::Installing)) {
+            self.start(&host, None, boot.install_id, false);
+        }
+        Ok(())
+    }
+
+    /// A machine asks for its profile.
+    pub(super) fn started(&self, host: &HostName, address: IpAddr, install_id: u64) {
+        self.start(host, Some(address), install_id, true);
+    }
+
+    fn start(&self, host: &HostName, address: Option<IpAddr>, install_id: u64, tell: bool) {
+        let now = Instant::now();
+        let mut rows = self.rows.lock().expect("nobody panics while holding the board");
+        rows.changes += 1;
+        let change = rows.changes;
+        if let Some(address) = address {
+            rows.by_address.insert(address, host.clone());
+        }
+        let known = rows.installs.get_mut(host).filter(|known| known.install_id == install_id);
+        if let Some(known) = known.filter(|known| known.report.phase.is_active()) {
+            (known.heard, known.change) = (now, change);
+            known.address = address.or(known.address);
+            return;
+        }
+        let install = Install {
+            report: Report::default(),
+            address,
+            install_id,
+            started: now,
+            heard: now,
+            bytes_per_sec: 0.0,
+            change,
+        };
+        rows.installs.insert(host.clone(), install);
+        drop(rows);
+        if tell {
+            self.transition(host, install_id, InstallState::Installing, None);
+        }
+    }
+
+    /// The machine at this address, where one is installing there.
+    pub(super) fn host_at(&self, address: IpAddr) -> Option<HostName> {
+        self.rows.lock().expect("nobody panics while holding the board").by_address.get(&address).cloned()
+    }
+
+    /// A machine says how far it is; false where no installation of it is known.
+    pub(super) fn report(&self, host: &HostName, mut report: Report) -> bool {
+        let now = Instant::now();
+        if let Some(message) = &mut report.message {
+            *message = message.chars().filter(|c| !c.is_control()).take(MESSAGE_CHARS_MAX).collect();
+        }
+        let mut rows = self.rows.lock().expect("nobody panics while holding the board");
+        rows.changes += 1;
+        let change = rows.changes;
+        let Some(install) = rows.installs.get_mut(host) else { return false };
+        let before = install.report.phase;
+        // Goodbye is the last word of an installation.
+        if before == Phase::Installed {
+            return true;
+        }
+        let secs = now.duration_since(install.heard).as_secs_f64();
+        if secs > 0.05 {
+            let rate = report.bytes.saturating_sub(install.report.bytes) as f64 / secs;
+            install.bytes_per_sec = if install.bytes_per_sec == 0.0 { rate } else { install.bytes_per_sec.midpoint(rate) };
+        }
+        let (phase, install_id) = (report.phase, install.install_id);
+        let note = report.message.clone();
+        (install.report, install.heard, install.change) = (report, now, change);
+        drop(rows);
+        let state = match phase {
+            Phase::Installed => InstallState::Installed,
+            Phase::Failed => InstallState::Failed,
+            _ => InstallState::Installing,
+        };
+        if phase != before && (!phase.is_active() || !before.is_active()) {
+            self.log.info("install", &[("host", host), ("phase", &phase.as_str())]);
+            self.transition(host, install_id, state, note);
+        }
+        true
+    }
+
+    /// Flags machines that were not heard of for [`SILENCE`].
+    pub(super) fn sweep(&self) {
+        let mut dead = Vec::new();
+        let mut rows = self.rows.lock().expect("nobody panics while holding the board");
+        rows.changes += 1;
+        let change = rows.changes;
+        for (host, install) in &mut rows.installs {
+            if install.report.phase.is_active() && install.heard.elapsed() > SILENCE {
+                install.report.phase = Phase::Failed;
+                install.report.message = Some(format!("not heard of for {} s", install.heard.elapsed().as_secs()));
+                install.change = change;
+                dead.push((host.clone(), install.install_id, install.report.message.clone()));
+            }
+        }
+        drop(rows);
+        for (host, install_id, note) in dead {
+            self.log.warning("machine-silent", &[("host", &host), ("secs", &SILENCE.as_secs())]);
+            self.transition(&host, install_id, InstallState::Failed, note);
+        }
+    }
+
+    fn transition(&self, host: &HostName, install_id: u64, state: InstallState, note: Option<String>) {
+        let transition = Transition { host: host.clone(), install_id, state, note };
+        if self.transitions.try_send(transition).is_err() {
+            self.log.warning("transitions-full", &[("limit", &TRANSITIONS_MAX), ("host", host)]);
+        }
+    }
+
+    /// The rows that changed after this count, failures first, and the count now.
+    pub(super) fn rows_since(&self, change: u64) -> (Vec<Row>, u64) {
+        let rows = self.rows.lock().expect("nobody panics while holding the board");
+        let changed = rows.installs.iter().filter(|(_, install)| install.change > change);
+        let mut shown: Vec<Row> = changed.map(|(host, install)| row(host, install)).collect();
+        shown.sort_by_key(|row| (row.report.phase != Phase::Failed, !row.report.phase.is_active()));
+        (shown, rows.changes)
+    }
+
+    /// How many machines are in each phase.
+    pub(super) fn counts(&self) -> BTreeMap<&'static str, u64> {
+        let mut counts: BTreeMap<_, _> =
+            [Phase::Starting, Phase::Fetching, Phase::Serving, Phase::Installed, Phase::Failed]
+                .into_iter()
+                .map(|phase| (phase.as_str(), 0))
+                .collect();
+        let rows = self.rows.lock().expect("nobody panics while holding the board");
+        for install in rows.installs.values() {
+            *counts.entry(install.report.phase.as_str()).or_default() += 1;
+        }
+        counts
+    }
+}
+
+fn row(host: &HostName, install: &Install) -> Row {
+    let report = install.report.clone();
+    let came = report.peer_bytes + report.frontend_bytes;
+    let left = report.total_bytes.saturating_sub(report.bytes);
+    let fetches = report.phase == Phase::Fetching && install.bytes_per_sec >= 1.0;
+    Row {
+        host: host.clone(),
+        bytes_per_sec: if fetches { install.bytes_per_sec as u64 } else { 0 },
+        peer_share: if came == 0 { 0.0 } else { report.peer_bytes as f64 / came as f64 },
+        secs_left: fetches.then(|| (left as f64 / install.bytes_per_sec).ceil() as u64),
+        silent_secs: install.heard.elapsed().as_secs(),
+        secs: install.started.elapsed().as_secs(),
+        report,
+    }
+}
+
+/// Writes transitions into the store, many in one transaction, for as long as the board lives. A store that others
+/// hold is asked again: nothing is lost but by the end of the process.
+pub(super) async fn write_transitions(store: Arc<Store>, mut transitions: mpsc::Receiver<Transition>, log: Log) {
+    let mut waiting: Vec<Transition> = Vec::new();
+    loop {
+        if waiting.is_empty() {
+            let Some(first) = transitions.recv().await else { return };
+            waiting.push(first);
+            tokio::time::sleep(GATHER).await;
+        }
+        while waiting.len() < TRANSITIONS_MAX
+            && let Ok(next) = transitions.try_recv()
+        {
+            waiting.push(next);
+        }
+        let (store, batch) = (Arc::clone(&store), std::mem::take(&mut waiting));
+        let written = tokio::task::spawn_blocking(move || {
+            let result = write(&store, &batch);
+            (batch, result)
+        });
+        match written.await {
+            Ok((_, Ok(()))) => {}
+            Ok((batch, Err(error))) => {
+                log.warning("store-waits", &[("transitions", &batch.len()), ("reason", &error)]);
+                waiting = batch;
+                tokio::time::sleep(GATHER).await;
+            }
+            Err(_) => return,
+        }
+    }
+}
+
+fn write(store: &Store, batch: &[Transition]) -> Result<(), StoreError> {
+    store.write_within(PATIENCE, &sentence(batch), |writer| {
+        for transition in batch {
+            match writer.report_install(
+                &transition.host,
+                transition.install_id,
+                transition.state,
+                transition.note.as_deref(),
+            ) {
+                // Removed in the meantime.
+                Ok(_) | Err(StoreError::NotFound { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    })
+}
+
+fn sentence(batch: &[Transition]) -> String {
+    match batch {
+        [one] => format!("{} is {}", one.host, one.state),
+        many => {
+            let mut counts = BTreeMap::new();
+            for transition in many {
+                *counts.entry(transition.state.as_str()).or_insert(0) += 1;
+            }
+            let counts: Vec<String> = counts.iter().map(|(state, count)| format!("{count} {state}")).collect();
+            format!("{} installations: {}", many.len(), counts.join(", "))
+        }
+    }
+}
+
+/// Tells a host that was never told anything to install: it was added, and it has come. Its install id.
+pub(super) fn begin_first(store: &Store, host: &HostName) -> Result<u64, StoreError> {
+    let sentence = format!("{host} comes for the first time and installs");
+    store.write_within(PATIENCE, &sentence, |writer| {
+        let boot = writer.boot(host)?;
+        match boot.install_id {
+            0 => Ok(writer.set_boot(host, BootAction::Install)?.install_id),
+            id => Ok(id),
+        }
+    })
+}

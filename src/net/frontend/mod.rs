@@ -1,0 +1,184 @@
+//! `rocks serve`: profiles, packages, boot scripts, the state of every installation, and the permanent seed of each
+//! distribution's swarm. One listener for all of HTTP; another for peers.
+//!
+//! Invariant: whatever a request does, it is answered from one consistent state of the store; compiling and reading
+//! the store happen on blocking threads.
+
+mod boot;
+mod compiler;
+mod files;
+mod installs;
+mod metrics;
+mod routes;
+mod seeds;
+mod status;
+mod who;
+
+pub use compiler::{Compiler, HostProfile};
+pub use installs::{Row, SILENCE};
+pub use status::StatusDocument;
+
+use super::NetError;
+use super::addresses::reachable_at;
+use super::http::server;
+use super::log::Log;
+use super::rate::Bucket;
+use super::tree::Tree;
+use crate::cluster::{Endpoint, Rate, Service};
+use crate::store::Store;
+use installs::Board;
+use routes::Routes;
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+use tokio::sync::watch;
+
+/// How often the board is swept for machines that died.
+const SWEEP: Duration = Duration::from_secs(5);
+/// How often the store is looked at for new distributions.
+const LOOK: Duration = Duration::from_secs(1);
+/// File descriptors that a frontend asks the system for.
+const DESCRIPTORS: u64 = 65_536;
+
+/// How a frontend is run.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Where it listens for HTTP.
+    pub listen: SocketAddr,
+    /// The port it listens at for peers, at the same address.
+    pub peer_port: u16,
+    /// The rate of everything it sends, if limited.
+    pub rate: Option<Rate>,
+    /// The cluster's folder: its own `graphs/` and `templates/`.
+    pub cluster: PathBuf,
+}
+
+/// What all requests share.
+pub(super) struct Shared {
+    store: Arc<Store>,
+    compiler: Compiler,
+    board: Board,
+    trees: Mutex<HashMap<PathBuf, Arc<Tree>>>,
+    seeds: seeds::Seeds,
+    counters: Counters,
+    cluster: PathBuf,
+    refused: Mutex<HashMap<std::net::IpAddr, Instant>>,
+    log: Log,
+}
+
+/// What a frontend counts.
+#[derive(Debug)]
+pub(super) struct Counters {
+    started: Instant,
+    requests: AtomicU64,
+    profiles: AtomicU64,
+    refused: AtomicU64,
+    events: AtomicU64,
+    package_bytes: Arc<AtomicU64>,
+}
+
+impl Shared {
+    /// The tree that is served from this folder.
+    fn tree(&self, root: &std::path::Path) -> Arc<Tree> {
+        let mut trees = self.trees.lock().expect("nobody panics while holding the trees");
+        Arc::clone(trees.entry(root.to_owned()).or_insert_with(|| Arc::new(Tree::new(root.to_owned()))))
+    }
+}
+
+/// Serves until SIGTERM or Ctrl-C. Calls `ready` once it listens.
+pub fn serve(options: &Options, store: Store, log: Log, ready: impl FnOnce(SocketAddr)) -> Result<(), NetError> {
+    super::raise_descriptors(DESCRIPTORS);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| NetError::Said(format!("cannot start threads: {error}")))?;
+    let result = runtime.block_on(run(options, Arc::new(store), log, ready));
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    result
+}
+
+async fn run(
+    options: &Options,
+    store: Arc<Store>,
+    log: Log,
+    ready: impl FnOnce(SocketAddr),
+) -> Result<(), NetError> {
+    let listener = server::listen(options.listen)?;
+    let peers = server::listen(SocketAddr::new(options.listen.ip(), options.peer_port))?;
+    let local = |listener: &tokio::net::TcpListener| {
+        listener.local_addr().map_err(|source| NetError::Listen { address: options.listen, source })
+    };
+    let (http_at, seed_at) = (local(&listener)?, local(&peers)?);
+    let (board, transitions) = Board::new(log.clone());
+    board.take_over(&store).map_err(|error| NetError::Said(error.to_string()))?;
+    let upload = options.rate.map(|rate| Arc::new(Bucket::new(rate.bytes_per_sec())));
+    let shared = Arc::new(Shared {
+        compiler: Compiler::new(&options.cluster),
+        board,
+        trees: Mutex::default(),
+        seeds: seeds::Seeds::new(Arc::clone(&store), upload.clone(), log.clone()),
+        counters: Counters {
+            started: Instant::now(),
+            requests: AtomicU64::new(0),
+            profiles: AtomicU64::new(0),
+            refused: AtomicU64::new(0),
+            events: AtomicU64::new(0),
+            package_bytes: Arc::default(),
+        },
+        cluster: options.cluster.clone(),
+        refused: Mutex::default(),
+        log: log.clone(),
+        store: Arc::clone(&store),
+    });
+    tell_endpoints(&store, http_at, seed_at)?;
+    shared.seeds.refresh(&shared).await;
+
+    let (stop, stopped) = watch::channel(false);
+    let writer = tokio::spawn(installs::write_transitions(Arc::clone(&store), transitions, log.clone()));
+    tokio::spawn(shared.seeds.door().run(peers));
+    tokio::spawn(keep_up(Arc::clone(&shared)));
+    let service = Arc::new(Routes::new(Arc::clone(&shared)));
+    let serving = server::serve(listener, service, server::Options { upload, tls: None, log: log.clone(), stop: stopped });
+    let serving = tokio::spawn(serving);
+    log.info("serving", &[("http", &http_at), ("peers", &seed_at)]);
+    ready(http_at);
+
+    super::ended().await;
+    log.info("stopping", &[]);
+    stop.send_replace(true);
+    let _ = serving.await;
+    // Whoever still holds the board lets go of it; then the last transitions are written.
+    drop(shared);
+    let _ = tokio::time::timeout(Duration::from_secs(2), writer).await;
+    Ok(())
+}
+
+/// Writes into the store where this frontend can be reached.
+fn tell_endpoints(store: &Store, http: SocketAddr, seed: SocketAddr) -> Result<(), NetError> {
+    let since = jiff::Timestamp::now();
+    let written = store.write(&format!("serve listens at {http}"), |writer| {
+        for (service, at) in [(Service::Http, http), (Service::Seed, seed)] {
+            writer.set_endpoint(&Endpoint { service, addresses: reachable_at(at), since })?;
+        }
+        Ok(())
+    });
+    written.map_err(|error| NetError::Said(error.to_string()))
+}
+
+/// Sweeps the board, and follows the store's distributions.
+async fn keep_up(shared: Arc<Shared>) {
+    let shared = Arc::downgrade(&shared);
+    let mut last_sweep = Instant::now();
+    loop {
+        tokio::time::sleep(LOOK).await;
+        let Some(shared) = shared.upgrade() else { return };
+        if last_sweep.elapsed() >= SWEEP {
+            shared.board.sweep();
+            last_sweep = Instant::now();
+        }
+        shared.seeds.refresh(&shared).await;
+    }
+}

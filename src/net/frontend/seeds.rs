@@ -1,0 +1,135 @@
+//! The permanent seeds: one for each distribution, of the tree that the frontend serves anyway.
+
+use super::{Shared, who};
+use crate::net::links::{Door, Member, Setup, Supply};
+use crate::net::log::Log;
+use crate::net::rate::Bucket;
+use crate::store::Store;
+use crate::swarm::SessionConfig;
+use crate::torrent::{InfoHash, Metainfo, PeerId};
+use std::collections::HashSet;
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+/// The seeds of all distributions.
+pub(super) struct Seeds {
+    door: Door,
+    upload: Option<Arc<Bucket>>,
+    log: Log,
+    /// The store's generation at the last look.
+    looked: AtomicU64,
+    /// What seeds that have ended had sent.
+    sent_before: AtomicU64,
+    /// Trees whose metainfo could not be read: told once.
+    broken: Mutex<HashSet<String>>,
+}
+
+impl Seeds {
+    pub(super) fn new(store: Arc<Store>, upload: Option<Arc<Bucket>>, log: Log) -> Self {
+        let door = Door::new(move |address| is_installing(&store, address), log.clone());
+        Self {
+            door,
+            upload,
+            log,
+            looked: AtomicU64::new(u64::MAX),
+            sent_before: AtomicU64::new(0),
+            broken: Mutex::default(),
+        }
+    }
+
+    pub(super) fn door(&self) -> Door {
+        self.door.clone()
+    }
+
+    /// Payload that all seeds have sent.
+    pub(super) fn sent_bytes(&self) -> u64 {
+        let now: u64 = self.door.members().iter().map(|member| member.uploaded().load(Ordering::Relaxed)).sum();
+        self.sent_before.load(Ordering::Relaxed) + now
+    }
+
+    /// Connections to peers, all seeds together.
+    pub(super) fn peers(&self) -> usize {
+        self.door.members().iter().map(|member| member.progress().borrow().peers).sum()
+    }
+
+    /// Seeds what the store has published now, and nothing else.
+    pub(super) async fn refresh(&self, shared: &Arc<Shared>) {
+        let (store, looked) = (Arc::clone(&shared.store), self.looked.load(Ordering::Relaxed));
+        let read = move || {
+            store.read(|reader| {
+                let generation = reader.facts_generation()?;
+                if generation == looked {
+                    return Ok(None);
+                }
+                let mut published = Vec::new();
+                for distribution in reader.distributions()? {
+                    let metainfo = reader.metainfo(&distribution.name)?;
+                    published.push((distribution, metainfo));
+                }
+                Ok(Some((generation, published)))
+            })
+        };
+        let Ok(Ok(Some((generation, published)))) = tokio::task::spawn_blocking(read).await else { return };
+        let mut there: HashSet<InfoHash> = HashSet::new();
+        for (distribution, metainfo) in published {
+            there.insert(distribution.info_hash);
+            if self.door.member(distribution.info_hash).is_some_and(|member| member.is_alive()) {
+                continue;
+            }
+            match metainfo.as_deref().map(Metainfo::parse) {
+                Some(Ok(metainfo)) => {
+                    let supply = Supply::Tree { metainfo, tree: shared.tree(&distribution.path) };
+                    self.door.add(self.join(supply));
+                    self.log.info("seeding", &[("distribution", &distribution.name)]);
+                }
+                unreadable => {
+                    let reason = match unreadable {
+                        Some(Err(error)) => error.to_string(),
+                        _ => "the store has no metainfo of it".to_owned(),
+                    };
+                    let mut broken = self.broken.lock().expect("nobody panics while holding the names");
+                    if broken.insert(distribution.name.to_string()) {
+                        self.log.warning("not-seeding", &[("distribution", &distribution.name), ("reason", &reason)]);
+                    }
+                }
+            }
+        }
+        for member in self.door.members() {
+            if !there.contains(&member.info_hash()) {
+                self.door.remove(member.info_hash());
+                self.sent_before.fetch_add(member.uploaded().load(Ordering::Relaxed), Ordering::Relaxed);
+                tokio::spawn(async move { member.stop().await });
+            }
+        }
+        self.looked.store(generation, Ordering::Relaxed);
+    }
+
+    fn join(&self, supply: Supply) -> Member {
+        let mut random = [0; 20];
+        // Without randomness the name is the same after a restart, which does no harm.
+        let _ = getrandom::fill(&mut random);
+        let (unique, seed_value) = random.split_at(12);
+        let unique = unique.try_into().expect("twelve bytes were split off");
+        Member::join(Setup {
+            config: SessionConfig::seed(PeerId::new(unique)),
+            seed_value: u64::from_be_bytes(seed_value.try_into().expect("eight bytes are left")),
+            supply,
+            web_seed: None,
+            announcer: None,
+            bind: None,
+            upload: self.upload.clone(),
+            download: None,
+            log: self.log.clone(),
+        })
+    }
+}
+
+/// Whether a host that may install is at this address.
+fn is_installing(store: &Store, address: IpAddr) -> bool {
+    let found = store.read(|reader| match reader.host_by_ip(address.to_canonical())? {
+        Some(host) => reader.boot(&host.name).map(|boot| who::may_install(&boot)),
+        None => Ok(false),
+    });
+    found.unwrap_or(false)
+}

@@ -1,0 +1,140 @@
+//! The state of every installation: a page that lives by server-sent events (and by reloading itself where there is no
+//! script), the same as JSON.
+
+use super::Shared;
+use super::installs::Row;
+use crate::net::http::{Response, Segment};
+use minijinja::{AutoEscape, Environment, context};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+use tokio::sync::mpsc;
+
+/// The page, filled once by us and then by its script.
+const PAGE: &str = include_str!("../../../templates/status.html.j2");
+/// Rows that the page shows without its script.
+const PAGE_ROWS_MAX: usize = 1000;
+/// Viewers that follow the page at one time; one more has to reload it.
+const VIEWERS_MAX: usize = 64;
+/// How often a viewer is told what changed.
+const TELL: Duration = Duration::from_secs(1);
+
+/// Everything that `/status.json` says.
+#[derive(Debug, Clone, Serialize)]
+pub struct StatusDocument {
+    /// Package bytes out of the frontend, over HTTP and by its seeds.
+    pub package_bytes_sent: u64,
+    /// Of these, over HTTP.
+    pub http_bytes_sent: u64,
+    /// Of these, by the seeds.
+    pub seed_bytes_sent: u64,
+    /// Peers connected to the seeds.
+    pub seed_peers: usize,
+    /// Profiles served.
+    pub profiles_served: u64,
+    /// Time since the start.
+    pub uptime_secs: f64,
+    /// How many machines are in each phase.
+    pub counts: BTreeMap<&'static str, u64>,
+    /// The machines, failures first.
+    pub machines: Vec<Row>,
+}
+
+fn document(shared: &Shared, since: u64) -> (StatusDocument, u64) {
+    let (machines, change) = shared.board.rows_since(since);
+    let counters = &shared.counters;
+    let (http, seed) = (counters.package_bytes.load(Ordering::Relaxed), shared.seeds.sent_bytes());
+    let document = StatusDocument {
+        package_bytes_sent: http + seed,
+        http_bytes_sent: http,
+        seed_bytes_sent: seed,
+        seed_peers: shared.seeds.peers(),
+        profiles_served: counters.profiles.load(Ordering::Relaxed),
+        uptime_secs: counters.started.elapsed().as_secs_f64(),
+        counts: shared.board.counts(),
+        machines,
+    };
+    (document, change)
+}
+
+/// `/status.json`.
+pub(super) fn json(shared: &Shared) -> Response {
+    let (document, _) = document(shared, 0);
+    match serde_json::to_vec(&document) {
+        Ok(body) => Response::new(200, "application/json", body).with("Cache-Control", "no-store"),
+        Err(error) => Response::text(500, error),
+    }
+}
+
+/// `/`.
+pub(super) fn page(shared: &Shared) -> Response {
+    let (mut document, _) = document(shared, 0);
+    let total = document.machines.len();
+    document.machines.truncate(PAGE_ROWS_MAX);
+    let mut environment = Environment::new();
+    environment.set_auto_escape_callback(|_| AutoEscape::Html);
+    environment.add_filter("bytes", |bytes: u64| readable(bytes));
+    let rendered = environment
+        .template_from_named_str("status.html.j2", PAGE)
+        .and_then(|template| template.render(context! { status => document, total }));
+    match rendered {
+        Ok(text) => Response::new(200, "text/html; charset=utf-8", text)
+            .with("Cache-Control", "no-store")
+            .with("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'"),
+        Err(error) => Response::text(500, error),
+    }
+}
+
+/// Bytes for people.
+fn readable(bytes: u64) -> String {
+    let units = ["B", "kB", "MB", "GB", "TB", "PB", "EB"];
+    let mut value = bytes as f64;
+    let mut unit = 0;
+    while value >= 999.5 && unit + 1 < units.len() {
+        (value, unit) = (value / 1000.0, unit + 1);
+    }
+    if unit == 0 { format!("{bytes} B") } else { format!("{value:.1} {}", units[unit]) }
+}
+
+/// `/status/events`: each second what changed.
+pub(super) fn events(shared: &Arc<Shared>) -> Response {
+    static VIEWERS: AtomicUsize = AtomicUsize::new(0);
+    if VIEWERS.fetch_add(1, Ordering::Relaxed) >= VIEWERS_MAX {
+        VIEWERS.fetch_sub(1, Ordering::Relaxed);
+        return Response::text(503, "enough viewers follow this page").with("Retry-After", "10");
+    }
+    let (sender, segments) = mpsc::channel(2);
+    let shared = Arc::downgrade(shared);
+    tokio::spawn(async move {
+        let mut since = 0;
+        while let Some(shared) = shared.upgrade() {
+            let (document, change) = document(&shared, since);
+            since = change;
+            drop(shared);
+            let Ok(text) = serde_json::to_string(&document) else { break };
+            let event = format!("data: {text}\n\n");
+            if sender.send(Segment::Bytes(event.into())).await.is_err() {
+                break;
+            }
+            tokio::time::sleep(TELL).await;
+        }
+        VIEWERS.fetch_sub(1, Ordering::Relaxed);
+    });
+    Response::stream(200, None, segments)
+        .with("Content-Type", "text/event-stream")
+        .with("Cache-Control", "no-store")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_are_readable() {
+        for (bytes, text) in [(0, "0 B"), (999, "999 B"), (1000, "1.0 kB"), (32_500_000, "32.5 MB"), (999_999, "1.0 MB")] {
+            assert_eq!(readable(bytes), text);
+        }
+    }
+}
