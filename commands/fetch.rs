@@ -1,12 +1,100 @@
 //! `rocks fetch`.
 
 use crate::context::Context;
-use crate::error::{Failure, Kind};
+use crate::ui;
+use rocks::cluster::Rate;
+use rocks::net::log::Log;
+use rocks::net::node::{self, Options, Progress};
+use rocks::net::proxy::DEFAULT_DOOR;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
 
-/// Not there yet
+/// Fetch this machine's Kickstart file and packages, and share them with the other machines
+///
+/// What an installing machine runs. It asks the frontend for its profile, writes the Kickstart file, brings its
+/// packages in from the frontend and from the machines that install now, and serves its installer at the proxy
+/// address until the machine starts anew.
 #[derive(clap::Args)]
-pub(crate) struct Args {}
+#[command(after_help = "\
+Example:
+  rocks fetch --frontend http://10.1.1.1:8080 --kickstart /tmp/ks.cfg
+  The installer's repository is then http://127.0.0.1:7180/install/distributions/NAME/.")]
+pub(crate) struct Args {
+    /// The frontend, as in http://10.1.1.1:8080
+    #[arg(long, value_name = "URL")]
+    frontend: String,
+    /// Write the Kickstart file here
+    #[arg(long, value_name = "FILE")]
+    kickstart: Option<PathBuf>,
+    /// Keep packages here; the folder goes with the program [default: a temporary folder]
+    #[arg(long, value_name = "DIR")]
+    cache: Option<PathBuf>,
+    /// Serve the installer here [default: 127.0.0.1:7180; nowhere with --exit-when-complete]
+    #[arg(long, value_name = "ADDR:PORT")]
+    proxy: Option<SocketAddr>,
+    /// Connect from this address, and let peers come to it [default: the system's choice]
+    #[arg(long, value_name = "ADDR")]
+    bind: Option<IpAddr>,
+    /// End when the set is complete, rather than when the machine starts anew
+    #[arg(long)]
+    exit_when_complete: bool,
+    /// With --exit-when-complete: serve other machines for so long before the end
+    #[arg(long, value_name = "SECS", default_value_t = 0)]
+    linger: u64,
+    /// Fetch everything from the frontend over HTTP, without other machines
+    #[arg(long)]
+    http_only: bool,
+    /// Fetch the whole distribution instead of this machine's install set
+    #[arg(long)]
+    everything: bool,
+    /// Send no more than this, and receive no more, such as 100mbit [default: no limit]
+    #[arg(long, value_name = "RATE")]
+    rate: Option<Rate>,
+    /// The port that other machines come to; 0 for any
+    #[arg(long, value_name = "PORT", default_value_t = 6881)]
+    peer_port: u16,
+    /// Write bytes and seconds here as JSON, the moment the set is complete
+    #[arg(long, value_name = "FILE.json")]
+    summary: Option<PathBuf>,
+    /// Ask a frontend that does not answer for so long
+    #[arg(long, value_name = "SECS", default_value_t = 5)]
+    patience: u64,
+}
 
-pub(crate) fn run(context: &Context, _args: Args) -> anyhow::Result<()> {
-    Err(Failure::new(Kind::Failed, format!("fetch does not exist yet ({})", context.cluster().display())).into())
+pub(crate) fn run(_context: &Context, args: Args) -> anyhow::Result<()> {
+    let usual = DEFAULT_DOOR.parse().expect("the usual door is an address");
+    let options = Options {
+        frontend: args.frontend,
+        kickstart: args.kickstart,
+        cache: args.cache,
+        proxy: args.proxy.or((!args.exit_when_complete).then_some(usual)),
+        bind: args.bind,
+        peer_port: args.peer_port,
+        exits_when_complete: args.exit_when_complete,
+        linger: Duration::from_secs(args.linger),
+        http_only: args.http_only,
+        everything: args.everything,
+        rate: args.rate,
+        summary: args.summary,
+        patience: Duration::from_secs(args.patience),
+    };
+    let bar = ui::byte_progress(0, "packages");
+    let shown = bar.clone();
+    let show = move |progress: Progress| {
+        shown.set_length(progress.total_bytes);
+        shown.set_position(progress.bytes);
+    };
+    let result = node::fetch(options, Log::new(ui::log), show);
+    bar.finish_and_clear();
+    let summary = result?;
+    let came = summary.frontend_bytes + summary.peer_bytes;
+    ui::note(&format!(
+        "{} fetched in {:.1} s, {} of it from the frontend; {} given to other machines",
+        ui::bytes(came),
+        summary.seconds,
+        ui::bytes(summary.frontend_bytes),
+        ui::bytes(summary.uploaded_bytes),
+    ));
+    Ok(())
 }

@@ -1,12 +1,40 @@
 //! `rocks serve`.
 
 use crate::context::Context;
-use crate::error::{Failure, Kind};
+use crate::ui;
+use rocks::cluster::Rate;
+use rocks::net::frontend::{self, Options};
+use rocks::net::log::Log;
+use std::net::SocketAddr;
 
-/// Not there yet
+/// Serve profiles and packages to machines that install, and seed their swarm
+///
+/// Runs until SIGTERM or Ctrl-C. A change of the cluster database, of a node file or of a template is in the next
+/// profile served: nothing needs a restart. The log goes to stderr, one event a line.
 #[derive(clap::Args)]
-pub(crate) struct Args {}
+#[command(after_help = "\
+Example:
+  rocks serve --listen 10.1.1.1:8080
+  A machine then boots from http://10.1.1.1:8080/install/boot/MAC; http://10.1.1.1:8080/ shows how it goes.")]
+pub(crate) struct Args {
+    /// Where to listen for HTTP
+    #[arg(long, value_name = "ADDR:PORT", default_value = "0.0.0.0:8080")]
+    listen: SocketAddr,
+    /// The port to listen at for BitTorrent peers, at the same address
+    #[arg(long, value_name = "PORT", default_value_t = 6881)]
+    peer_port: u16,
+    /// Send no more than this, such as 1gbit or 100MB/s [default: no limit]
+    #[arg(long, value_name = "RATE")]
+    rate: Option<Rate>,
+}
 
-pub(crate) fn run(context: &Context, _args: Args) -> anyhow::Result<()> {
-    Err(Failure::new(Kind::Failed, format!("serve does not exist yet ({})", context.cluster().display())).into())
+pub(crate) fn run(context: &Context, args: Args) -> anyhow::Result<()> {
+    let options = Options {
+        listen: args.listen,
+        peer_port: args.peer_port,
+        rate: args.rate,
+        cluster: context.cluster().to_owned(),
+    };
+    let store = context.store_to_write()?.authored_by("rocks serve");
+    Ok(frontend::serve(&options, store, Log::new(ui::log), |_| {})?)
 }

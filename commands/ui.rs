@@ -137,3 +137,18 @@ pub(crate) fn read_input(path: &str) -> anyhow::Result<String> {
         Failure::new(kind, format!("cannot read '{name}': {error}")).into()
     })
 }
+
+/// One event of a daemon, for the journal: the level as the journal reads it (`<6>`), where the journal reads.
+pub(crate) fn log(level: rocks::net::log::Level, line: &str) {
+    use rocks::net::log::Level;
+    let word = match level {
+        Level::Info => "info",
+        Level::Warning => "warning",
+    };
+    complain(&format!("level={word} {line}"));
+}
+
+/// Bytes for people: `32.5 MB`.
+pub(crate) fn bytes(bytes: u64) -> String {
+    rocks::cluster::ByteSize::from_bytes(bytes).to_string()
+}

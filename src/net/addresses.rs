@@ -26,7 +26,7 @@ fn local_v4() -> BTreeSet<Ipv4Addr> {
 }
 
 fn parse_fib_trie(text: &str) -> BTreeSet<Ipv4Addr> {
-    let mut last = None;
+    let mut last: Option<Ipv4Addr> = None;
     let mut found = BTreeSet::new();
     for line in text.lines() {
         match line.trim_start().strip_prefix("|-- ") {

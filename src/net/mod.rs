@@ -11,6 +11,8 @@ pub mod http;
 pub mod links;
 pub mod log;
 pub mod look;
+pub mod node;
+pub mod proxy;
 pub mod rate;
 pub mod report;
 mod tree;

@@ -5,13 +5,12 @@ use crate::cluster::{Distribution, Host, MacAddress};
 use crate::kickstart::{Bootstrap, Renderer};
 use crate::net::NetError;
 use crate::net::http::{Request, Response};
+use crate::net::proxy::DEFAULT_DOOR;
 use crate::store::StoreError;
 use minijinja::{Environment, UndefinedBehavior, context};
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// Where a machine's own proxy listens, unless told otherwise: the Kickstart files name it.
-pub const PROXY: &str = "127.0.0.1:7180";
 /// The template of a boot script.
 const BOOT_TEMPLATE: (&str, &str) = ("boot.ipxe.j2", include_str!("../../../templates/boot.ipxe.j2"));
 /// The longest template that a site may have.
@@ -77,7 +76,7 @@ fn render(
 pub(super) fn kickstart(shared: &Shared, request: &Request) -> Response {
     let rendered = overrides(&shared.cluster).and_then(|overrides| {
         let renderer = Renderer::new(&overrides).map_err(|error| NetError::Said(error.to_string()))?;
-        let bootstrap = Bootstrap { frontend: url(request), proxy: PROXY.to_owned(), arguments: Vec::new() };
+        let bootstrap = Bootstrap { frontend: url(request), proxy: DEFAULT_DOOR.to_owned(), arguments: Vec::new() };
         renderer.bootstrap(&bootstrap).map_err(|error| NetError::Said(error.to_string()))
     });
     match rendered {

@@ -76,7 +76,7 @@ struct Rows {
 
 /// The board.
 #[derive(Debug)]
-pub struct Board {
+pub(super) struct Board {
     rows: Mutex<Rows>,
     transitions: mpsc::Sender<Transition>,
     log: Log,

@@ -4,7 +4,7 @@
 use super::Shared;
 use super::installs::Row;
 use crate::net::http::{Response, Segment};
-use minijinja::{AutoEscape, Environment, context};
+use minijinja::{AutoEscape, Environment, Value, context};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -78,12 +78,37 @@ pub(super) fn page(shared: &Shared) -> Response {
     environment.add_filter("bytes", |bytes: u64| readable(bytes));
     let rendered = environment
         .template_from_named_str("status.html.j2", PAGE)
-        .and_then(|template| template.render(context! { status => document, total }));
+        .and_then(|template| template.render(context! { status => shown(&document), total }));
     match rendered {
         Ok(text) => Response::new(200, "text/html; charset=utf-8", text)
             .with("Cache-Control", "no-store")
             .with("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'"),
         Err(error) => Response::text(500, error),
+    }
+}
+
+/// The document as the page's template sees it.
+fn shown(document: &StatusDocument) -> Value {
+    let machine = |row: &Row| {
+        context! {
+            host => row.host.as_str(),
+            phase => row.report.phase.as_str(),
+            bytes => row.report.bytes,
+            total_bytes => row.report.total_bytes,
+            uploaded_bytes => row.report.uploaded_bytes,
+            message => row.report.message.clone(),
+            bytes_per_sec => row.bytes_per_sec,
+            peer_share => row.peer_share,
+            secs_left => row.secs_left,
+            silent_secs => row.silent_secs,
+        }
+    };
+    context! {
+        package_bytes_sent => document.package_bytes_sent,
+        seed_peers => document.seed_peers,
+        profiles_served => document.profiles_served,
+        counts => Value::from_pairs(document.counts.iter().map(|(phase, count)| (*phase, *count))),
+        machines => document.machines.iter().map(machine).collect::<Vec<_>>(),
     }
 }
 

@@ -1,0 +1,73 @@
+//! What a machine is told: its profile, its manifest, the metainfo of its distribution; and the Kickstart file that
+//! comes of it.
+
+use super::{Options, write_whole};
+use crate::cluster::Release;
+use crate::kickstart::Renderer;
+use crate::net::NetError;
+use crate::net::http::client::Client;
+use crate::profile::{Manifest, Profile};
+use crate::torrent::Metainfo;
+use std::time::{Duration, Instant};
+
+/// The pause between two tries to reach the frontend.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// What a machine is told.
+pub(super) struct Documents {
+    pub(super) manifest: Manifest,
+    /// The metainfo, and the path of its tree at the frontend; none where the cluster has no distribution yet.
+    pub(super) metainfo: Option<(Metainfo, String)>,
+}
+
+impl Documents {
+    /// Asks the frontend, and writes the Kickstart file where one is wanted.
+    pub(super) async fn get(client: &Client, options: &Options) -> Result<Self, NetError> {
+        let begun = Instant::now();
+        let xml = patiently(client, "/install/profile", begun, options.patience).await?;
+        let manifest = patiently(client, "/install/manifest", begun, options.patience).await?;
+        let manifest: Manifest = serde_json::from_slice(&manifest)
+            .map_err(|error| NetError::Said(format!("the frontend's manifest cannot be read: {error}")))?;
+        if let Some(path) = &options.kickstart {
+            let text = String::from_utf8(xml.to_vec())
+                .map_err(|_| NetError::Said("the frontend's profile is not UTF-8".to_owned()))?;
+            let profile = Profile::from_xml(&text).map_err(|error| NetError::Said(error.to_string()))?;
+            let release = Release::parse(&manifest.release).map_err(|error| NetError::Said(error.to_string()))?;
+            let rendered = Renderer::new(&manifest.templates).and_then(|renderer| renderer.render(&profile, release));
+            let rendered = rendered.map_err(|error| NetError::Said(error.to_string()))?;
+            write_whole(path, rendered.as_bytes())?;
+        }
+        let metainfo = match &manifest.distribution {
+            None => None,
+            Some(distribution) => {
+                let bytes = patiently(client, &distribution.metainfo_path, begun, options.patience).await?;
+                let metainfo = Metainfo::parse(&bytes).map_err(|error| NetError::Said(error.to_string()))?;
+                if metainfo.info_hash().to_string() != distribution.info_hash {
+                    let why = "the metainfo is not the one that the manifest names";
+                    return Err(NetError::Exchange { url: distribution.metainfo_path.clone(), why: why.to_owned() });
+                }
+                Some((metainfo, distribution.tree_path.clone()))
+            }
+        };
+        Ok(Self { manifest, metainfo })
+    }
+}
+
+/// Asks again while the frontend cannot be reached or is not well, as long as there is patience.
+async fn patiently(client: &Client, path: &str, begun: Instant, patience: Duration) -> Result<bytes::Bytes, NetError> {
+    loop {
+        let error = match client.get_whole(path, &[]).await {
+            Ok(body) => return Ok(body),
+            Err(error) => error,
+        };
+        let may_go_away = match &error {
+            NetError::Connect { .. } | NetError::Exchange { .. } => true,
+            NetError::Status { status, .. } => matches!(status, 429 | 502..=504),
+            _ => false,
+        };
+        if !may_go_away || begun.elapsed() >= patience {
+            return Err(error);
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}

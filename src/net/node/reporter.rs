@@ -1,0 +1,126 @@
+//! Tells the frontend how far the machine is, in small reports, and whoever watches, a few times a second.
+
+use super::Progress;
+use crate::net::http::client::Client;
+use crate::net::report::{Phase, Report};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+use tokio::sync::Notify;
+use tokio::task::AbortHandle;
+use tokio::time::timeout;
+
+/// How often the frontend is told.
+const TELL: Duration = Duration::from_secs(3);
+/// How long one report may take; the next one says it all again.
+const REPORT_SECS_MAX: u64 = 5;
+/// How often the last word is tried.
+const LAST_TRIES: u32 = 3;
+
+/// What tells how far it is.
+type Gauge = Box<dyn Fn() -> Progress + Send + Sync>;
+
+/// Tells the frontend how far the machine is.
+pub(super) struct Reporter {
+    shared: Arc<Shared>,
+    task: AbortHandle,
+}
+
+struct Shared {
+    client: Arc<Client>,
+    show: Show,
+    gauge: Mutex<Option<Gauge>>,
+    phase: Mutex<(Phase, Option<String>)>,
+    news: Notify,
+}
+
+/// Whoever watches.
+type Show = Box<dyn Fn(Progress) + Send + Sync>;
+
+impl Reporter {
+    /// Starts to report.
+    pub(super) fn start(client: Arc<Client>, show: Show, every: Duration) -> Self {
+        let shared = Arc::new(Shared {
+            client,
+            show,
+            gauge: Mutex::default(),
+            phase: Mutex::default(),
+            news: Notify::new(),
+        });
+        let task = tokio::spawn(work(Arc::clone(&shared), every)).abort_handle();
+        Self { shared, task }
+    }
+
+    /// From now on this tells how far it is.
+    pub(super) fn follow(&self, gauge: Gauge) {
+        *self.shared.gauge.lock().expect("nobody panics while holding the gauge") = Some(gauge);
+    }
+
+    /// A new phase: told at once.
+    pub(super) fn phase(&self, phase: Phase) {
+        self.shared.phase.lock().expect("nobody panics while holding the phase").0 = phase;
+        self.shared.news.notify_one();
+    }
+
+    /// What goes with the next report.
+    pub(super) fn set_message(&self, message: String) {
+        self.shared.phase.lock().expect("nobody panics while holding the phase").1 = Some(message);
+    }
+
+    /// The last word, waited for.
+    pub(super) async fn last(&self, phase: Phase, message: Option<String>) {
+        self.task.abort();
+        {
+            let mut now = self.shared.phase.lock().expect("nobody panics while holding the phase");
+            *now = (phase, message.or(now.1.take()));
+        }
+        for _ in 0..LAST_TRIES {
+            if self.shared.tell().await {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    }
+}
+
+async fn work(shared: Arc<Shared>, every: Duration) {
+    let mut told = Instant::now();
+    loop {
+        let woken = timeout(every, shared.news.notified()).await.is_ok();
+        (shared.show)(shared.progress());
+        if woken || told.elapsed() >= TELL {
+            told = Instant::now();
+            shared.tell().await;
+        }
+    }
+}
+
+impl Shared {
+    fn progress(&self) -> Progress {
+        let gauge = self.gauge.lock().expect("nobody panics while holding the gauge");
+        let phase = self.phase.lock().expect("nobody panics while holding the phase").0;
+        Progress { phase, ..gauge.as_ref().map(|gauge| gauge()).unwrap_or_default() }
+    }
+
+    async fn tell(&self) -> bool {
+        let progress = self.progress();
+        let message = self.phase.lock().expect("nobody panics while holding the phase").1.clone();
+        let report = Report {
+            phase: progress.phase,
+            bytes: progress.bytes,
+            total_bytes: progress.total_bytes,
+            frontend_bytes: progress.moved.frontend_bytes,
+            peer_bytes: progress.moved.peer_bytes,
+            uploaded_bytes: progress.moved.uploaded_bytes,
+            peers: progress.peers,
+            message,
+        };
+        let Ok(body) = serde_json::to_vec(&report) else { return false };
+        let sent = async {
+            let answer = self.client.post("/install/events", &[], body.into()).await.ok()?;
+            let status = answer.status;
+            answer.whole().await.ok()?;
+            (status == 200).then_some(())
+        };
+        timeout(Duration::from_secs(REPORT_SECS_MAX), sent).await.ok().flatten().is_some()
+    }
+}

@@ -1,0 +1,221 @@
+//! What passes through: asked for again while an error may go away, resumed where it breaks off.
+
+use super::{OUTAGE, UNKNOWN_FILE_RETRY};
+use crate::net::NetError;
+use crate::net::http::client::{Answer, Client};
+use crate::net::http::{Request, Response, Segment};
+use crate::net::log::Log;
+use bytes::Bytes;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::{mpsc, oneshot};
+
+/// An answer up to this size is taken whole before it passes, so that one that breaks off is asked for again.
+const WHOLE_BYTES_MAX: u64 = 4 << 20;
+/// Parts of one answer that wait for the installer.
+const PARTS_MAX: usize = 16;
+/// Pauses between tries: the first, and the longest.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(2));
+
+/// Fields of the answer that pass.
+const PASSED: [(&str, &str); 8] = [
+    ("content-type", "Content-Type"),
+    ("etag", "ETag"),
+    ("last-modified", "Last-Modified"),
+    ("content-range", "Content-Range"),
+    ("accept-ranges", "Accept-Ranges"),
+    ("location", "Location"),
+    ("cache-control", "Cache-Control"),
+    ("content-encoding", "Content-Encoding"),
+];
+/// Fields of the request that do not pass: they are about this connection.
+const KEPT_BACK: [&str; 9] = [
+    "host",
+    "connection",
+    "keep-alive",
+    "proxy-connection",
+    "proxy-authorization",
+    "te",
+    "upgrade",
+    "content-length",
+    "content-type",
+];
+
+/// Passes a request through.
+pub(super) async fn pass(client: Arc<Client>, request: Request, headers: Vec<(&'static str, String)>, log: Log) -> Response {
+    if !matches!(request.head.method.as_str(), "GET" | "HEAD" | "POST") {
+        return Response::text(501, "only GET, HEAD and POST pass through");
+    }
+    let (head, answered) = oneshot::channel();
+    let passage = Passage { client, request, headers, log };
+    tokio::spawn(passage.run(head));
+    answered.await.unwrap_or_else(|_| Response::text(502, "the request did not pass"))
+}
+
+struct Passage {
+    client: Arc<Client>,
+    request: Request,
+    headers: Vec<(&'static str, String)>,
+    log: Log,
+}
+
+/// An answer's status and the fields that pass.
+struct Head {
+    status: u16,
+    fields: Vec<(&'static str, String)>,
+    length_bytes: Option<u64>,
+}
+
+impl Head {
+    fn of(answer: &Answer<'_>) -> Self {
+        let field = |(name, shown): (&str, &'static str)| Some((shown, answer.headers.get(name)?.to_owned()));
+        let told = answer.headers.number("content-length");
+        Self {
+            status: answer.status,
+            fields: PASSED.into_iter().filter_map(field).collect(),
+            length_bytes: answer.length_bytes().filter(|length| *length > 0).or(told),
+        }
+    }
+
+    fn onto(self, mut response: Response) -> Response {
+        response.headers.clear();
+        self.fields.into_iter().fold(response, |response, (name, value)| response.with(name, value))
+    }
+}
+
+impl Passage {
+    async fn run(self, head: oneshot::Sender<Response>) {
+        let begun = Instant::now();
+        let mut pause = PAUSES.0;
+        loop {
+            let patience = match self.attempt(begun).await {
+                Ok(Tried::Bare(told)) => {
+                    let (status, length) = (told.status, told.length_bytes);
+                    let _ = head.send(told.onto(Response::stream(status, length, mpsc::channel(1).1)));
+                    return;
+                }
+                Ok(Tried::Whole(told, body)) => {
+                    let status = told.status;
+                    let _ = head.send(told.onto(Response::new(status, "", body)));
+                    return;
+                }
+                Ok(Tried::Long(told, answer)) => return self.stream(told, answer, head).await,
+                Err(error) if begun.elapsed() >= OUTAGE || self.request.head.method == "POST" => {
+                    self.log.warning("upstream-lost", &[("reason", &error)]);
+                    let _ = head.send(Response::text(504, error));
+                    return;
+                }
+                Err(_) => pause,
+            };
+            tokio::time::sleep(patience).await;
+            pause = (pause * 2).min(PAUSES.1);
+            if head.is_closed() {
+                return;
+            }
+        }
+    }
+
+    fn sent_headers(&self) -> Vec<(&str, &str)> {
+        let from_installer = self.request.head.headers.iter();
+        let kept = |name: &str| KEPT_BACK.iter().any(|kept| name.eq_ignore_ascii_case(kept));
+        let passed = from_installer.filter(|(name, _)| !kept(name));
+        passed.chain(self.headers.iter().map(|(name, value)| (*name, value.as_str()))).collect()
+    }
+
+    /// Asks once. An error that may go away counts as a failure while there is time.
+    async fn attempt(&self, begun: Instant) -> Result<Tried<'_>, NetError> {
+        let head = &self.request.head;
+        let path = head.target.path_and_query();
+        let body = (head.method == "POST").then(|| self.request.body.clone());
+        let answer = self.client.send(&head.method, &path, &self.sent_headers(), body).await?;
+        let status = answer.status;
+        let may_go_away = matches!(status, 404 | 408 | 429 | 500..=599) && head.method != "POST";
+        if may_go_away && begun.elapsed() < UNKNOWN_FILE_RETRY {
+            return Err(NetError::Said(format!("{}{path}: upstream answered {status}", self.client.origin())));
+        }
+        let told = Head::of(&answer);
+        if head.method == "HEAD" {
+            return Ok(Tried::Bare(told));
+        }
+        if answer.length_bytes().is_some_and(|length| length <= WHOLE_BYTES_MAX) {
+            return Ok(Tried::Whole(told, answer.whole().await?));
+        }
+        Ok(Tried::Long(told, Box::new(answer)))
+    }
+
+    /// Passes a long answer on; where it breaks off, the rest is asked for.
+    async fn stream(&self, told: Head, mut answer: Box<Answer<'_>>, head: oneshot::Sender<Response>) {
+        let (sender, segments) = mpsc::channel(PARTS_MAX);
+        let length = told.length_bytes;
+        let validator = answer.headers.get("etag").filter(|tag| !tag.starts_with("W/")).map(str::to_owned);
+        let can_resume = told.status == 200 && length.is_some() && validator.is_some();
+        let status = told.status;
+        if head.send(told.onto(Response::stream(status, length, segments))).is_err() {
+            return;
+        }
+        let mut passed = 0;
+        let mut moved = Instant::now();
+        loop {
+            match answer.next().await {
+                Ok(Some(bytes)) => {
+                    (passed, moved) = (passed + bytes.len() as u64, Instant::now());
+                    if sender.send(Segment::Bytes(bytes)).await.is_err() {
+                        return;
+                    }
+                    continue;
+                }
+                Ok(None) => return,
+                Err(error) if !can_resume => {
+                    self.log.warning("upstream-broke-off", &[("reason", &error)]);
+                    return;
+                }
+                Err(_) => {}
+            }
+            answer = loop {
+                if moved.elapsed() >= OUTAGE || sender.is_closed() {
+                    return;
+                }
+                match self.resume(passed, validator.as_deref().unwrap_or_default()).await {
+                    Resumed::Goes(answer) => break answer,
+                    Resumed::Changed => {
+                        self.log.warning("upstream-changed", &[("path", &self.request.head.target.path)]);
+                        return;
+                    }
+                    Resumed::NotNow => tokio::time::sleep(PAUSES.0).await,
+                }
+            };
+        }
+    }
+
+    async fn resume(&self, passed: u64, validator: &str) -> Resumed<'_> {
+        let range = format!("bytes={passed}-");
+        let mut headers: Vec<(&str, &str)> = self.sent_headers();
+        headers.retain(|(name, _)| !name.eq_ignore_ascii_case("range") && !name.eq_ignore_ascii_case("if-range"));
+        headers.extend([("Range", range.as_str()), ("If-Range", validator)]);
+        match self.client.send("GET", &self.request.head.target.path_and_query(), &headers, None).await {
+            Ok(answer) if answer.status == 206 => {
+                let range = answer.headers.get("content-range").and_then(crate::net::http::content_range);
+                match range {
+                    Some((range, _)) if range.start == passed => Resumed::Goes(Box::new(answer)),
+                    _ => Resumed::Changed,
+                }
+            }
+            Ok(answer) if answer.status == 200 => Resumed::Changed,
+            _ => Resumed::NotNow,
+        }
+    }
+}
+
+/// How one try came out.
+enum Tried<'a> {
+    Bare(Head),
+    Whole(Head, Bytes),
+    Long(Head, Box<Answer<'a>>),
+}
+
+/// How the rest of an answer came out.
+enum Resumed<'a> {
+    Goes(Box<Answer<'a>>),
+    Changed,
+    NotNow,
+}
