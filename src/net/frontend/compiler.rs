@@ -3,13 +3,15 @@
 
 use super::boot;
 use crate::cluster::{Appliance, Boot, Distribution, Endpoint, Host, HostName, InstallSet, Network, Service};
+use crate::distribution::{DistributionError, INDEX_BLOB, InstallSets, PackageRequest};
+use crate::graph::{CompileRequest, Configuration, Evals};
 use crate::kickstart;
 use crate::net::NetError;
-use crate::profile::{Manifest, ManifestDistribution, Profile};
+use crate::profile::{Manifest, ManifestDistribution};
 use crate::store::{Reader, Store, StoreError};
 use crate::torrent::Metainfo;
 use bytes::Bytes;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -30,6 +32,8 @@ pub struct HostFacts {
     pub distribution: Option<Distribution>,
     /// How its installation is.
     pub boot: Boot,
+    /// Rolls whose scripts may run.
+    pub trusted_rolls: BTreeSet<String>,
     /// Rises with every write that can change a profile.
     pub generation: u64,
 }
@@ -42,6 +46,7 @@ impl HostFacts {
             attributes: reader.attributes_for(&host)?,
             distribution: reader.distribution_of(&appliance)?,
             boot: reader.boot(&host.name)?,
+            trusted_rolls: reader.rolls()?.into_iter().filter(|roll| roll.trusted).map(|roll| roll.name).collect(),
             generation: reader.facts_generation()?,
             appliance,
             host,
@@ -55,18 +60,27 @@ pub struct HostProfile {
     /// As it is sent.
     pub xml: Bytes,
     /// What its closure is asked for.
-    packages: kickstart::PackageList,
+    packages: PackageRequest,
 }
 
 /// Profiles and install sets, made once for as long as nothing they follow from has changed.
 pub struct Compiler {
     cluster: PathBuf,
+    configuration: Mutex<Option<Arc<Loaded>>>,
     profiles: Mutex<Profiles>,
+    sets: InstallSets,
+}
+
+/// The configuration as it is now.
+struct Loaded {
+    configuration: Configuration,
+    /// With the rolls that may run scripts.
+    evals: Mutex<Option<(BTreeSet<String>, Arc<Evals>)>>,
 }
 
 #[derive(Default)]
 struct Profiles {
-    /// What the profiles that are kept follow from, beside the host.
+    /// What the profiles that are kept follow from, beside the host: the store and the configuration.
     of: (u64, u64),
     by_host: HashMap<HostName, Arc<HostProfile>>,
 }
@@ -74,12 +88,30 @@ struct Profiles {
 impl Compiler {
     /// Compiles with the shipped configuration, overlaid by the cluster's own.
     pub fn new(cluster: &Path) -> Self {
-        Self { cluster: cluster.to_owned(), profiles: Mutex::default() }
+        Self {
+            cluster: cluster.to_owned(),
+            configuration: Mutex::default(),
+            profiles: Mutex::default(),
+            sets: InstallSets::new(),
+        }
+    }
+
+    /// The configuration, read again where a file of it has changed.
+    fn loaded(&self) -> Result<Arc<Loaded>, NetError> {
+        let mut loaded = self.configuration.lock().expect("nobody panics while holding the configuration");
+        if let Some(loaded) = loaded.as_ref().filter(|loaded| loaded.configuration.is_current()) {
+            return Ok(Arc::clone(loaded));
+        }
+        let configuration = Configuration::of_cluster(&self.cluster).map_err(said)?;
+        let fresh = Arc::new(Loaded { configuration, evals: Mutex::default() });
+        *loaded = Some(Arc::clone(&fresh));
+        Ok(fresh)
     }
 
     /// The profile of a host.
     pub fn profile(&self, facts: &HostFacts) -> Result<Arc<HostProfile>, NetError> {
-        let of = (facts.generation, 0);
+        let loaded = self.loaded()?;
+        let of = (facts.generation, loaded.configuration.fingerprint());
         {
             let mut profiles = self.profiles.lock().expect("nobody panics while holding the profiles");
             if profiles.of != of || profiles.by_host.len() >= PROFILES_MAX {
@@ -89,9 +121,7 @@ impl Compiler {
                 return Ok(Arc::clone(profile));
             }
         }
-        let profile = Profile::default();
-        let packages = kickstart::packages(&profile).map_err(|error| NetError::Said(error.to_string()))?;
-        let profile = Arc::new(HostProfile { xml: profile.to_xml().into(), packages });
+        let profile = Arc::new(compile(&loaded, facts)?);
         let mut profiles = self.profiles.lock().expect("nobody panics while holding the profiles");
         if profiles.of == of {
             profiles.by_host.insert(facts.host.name.clone(), Arc::clone(&profile));
@@ -124,21 +154,77 @@ impl Compiler {
 
     fn install_set(
         &self,
-        _store: &Store,
-        _distribution: &Distribution,
-        _profile: &HostProfile,
+        store: &Store,
+        distribution: &Distribution,
+        profile: &HostProfile,
     ) -> Result<Arc<InstallSet>, NetError> {
-        Ok(Arc::default())
+        let request = profile.packages.clone().with_installer_defaults(distribution.release, distribution.arch);
+        self.sets.get(distribution.info_hash, &request, || {
+            let bytes = store.read(|reader| reader.blob(&distribution.name, INDEX_BLOB))?;
+            bytes.ok_or_else(|| NetError::Said(format!("the store has no package index of '{}'", distribution.name)))
+        })
+    }
+}
+
+fn compile(loaded: &Loaded, facts: &HostFacts) -> Result<HostProfile, NetError> {
+    let configuration = &loaded.configuration;
+    let evals = {
+        let mut kept = loaded.evals.lock().expect("nobody panics while holding the evals");
+        match &*kept {
+            Some((rolls, evals)) if *rolls == facts.trusted_rolls => Arc::clone(evals),
+            _ => {
+                let folder = configuration.tree().working_folder().unwrap_or(Path::new("/"));
+                let evals = Arc::new(Evals::trusting(folder, facts.trusted_rolls.clone()));
+                *kept = Some((facts.trusted_rolls.clone(), Arc::clone(&evals)));
+                evals
+            }
+        }
+    };
+    let request = CompileRequest {
+        root: &facts.appliance.root,
+        attributes: &facts.attributes,
+        generator: "kgen",
+        rolls: None,
+        evals: &evals,
+    };
+    let compiled = configuration.compile(&request).map_err(said)?;
+    let list = kickstart::packages(&compiled.profile).map_err(said)?;
+    let packages = PackageRequest {
+        names: list.names,
+        groups: list.groups,
+        environments: list.environments,
+        excluded: list.excluded,
+        excluded_groups: list.excluded_groups,
+        ..PackageRequest::default()
+    };
+    Ok(HostProfile { xml: compiled.profile.to_xml().into(), packages })
+}
+
+/// What another room says, as we pass it on.
+fn said(error: impl std::fmt::Display) -> NetError {
+    NetError::Said(error.to_string())
+}
+
+impl From<DistributionError> for NetError {
+    fn from(error: DistributionError) -> Self {
+        said(error)
     }
 }
 
 /// Puts into a metainfo where the machine at this address finds the tracker and the tree.
-pub(super) fn place(metainfo: &mut Metainfo, machine: IpAddr, frontend: &str, endpoints: &[Endpoint], networks: &[Network]) {
+pub(super) fn place(
+    metainfo: &mut Metainfo,
+    machine: IpAddr,
+    frontend: &str,
+    endpoints: &[Endpoint],
+    networks: &[Network],
+) {
     let at = |service| {
         let endpoint = endpoints.iter().find(|endpoint| endpoint.service == service)?;
         endpoint.address_for(machine, networks)
     };
-    metainfo.envelope.trackers = at(Service::Track).map(|at| vec![format!("http://{at}/announce")]).into_iter().collect();
+    metainfo.envelope.trackers =
+        at(Service::Track).map(|at| vec![format!("http://{at}/announce")]).into_iter().collect();
     metainfo.envelope.web_seeds = vec![format!("{frontend}{}", super::routes::TREES)];
     if let Some(seed) = at(Service::Seed) {
         metainfo.envelope.own.insert("seed".to_owned(), seed.to_string().into_bytes());

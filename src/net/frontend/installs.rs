@@ -156,7 +156,8 @@ impl Board {
         let secs = now.duration_since(install.heard).as_secs_f64();
         if secs > 0.05 {
             let rate = report.bytes.saturating_sub(install.report.bytes) as f64 / secs;
-            install.bytes_per_sec = if install.bytes_per_sec == 0.0 { rate } else { install.bytes_per_sec.midpoint(rate) };
+            install.bytes_per_sec =
+                if install.bytes_per_sec == 0.0 { rate } else { install.bytes_per_sec.midpoint(rate) };
         }
         let (phase, install_id) = (report.phase, install.install_id);
         let note = report.message.clone();

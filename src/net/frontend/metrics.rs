@@ -20,7 +20,12 @@ pub(super) fn text(shared: &Shared) -> String {
     let http_bytes = counters.package_bytes.load(Ordering::Relaxed);
     counter("rocks_requests", "HTTP requests answered", "", counters.requests.load(Ordering::Relaxed));
     counter("rocks_profiles", "Profiles served", "", counters.profiles.load(Ordering::Relaxed));
-    counter("rocks_refusals", "Requests of unknown or not installing hosts", "", counters.refused.load(Ordering::Relaxed));
+    counter(
+        "rocks_refusals",
+        "Requests of unknown or not installing hosts",
+        "",
+        counters.refused.load(Ordering::Relaxed),
+    );
     counter("rocks_events", "Progress reports taken in", "", counters.events.load(Ordering::Relaxed));
     counter("rocks_http_package_bytes", "Package bytes sent over HTTP", "bytes", http_bytes);
     counter("rocks_seed_package_bytes", "Package bytes sent by the seeds", "bytes", shared.seeds.sent_bytes());

@@ -100,12 +100,7 @@ pub fn serve(options: &Options, store: Store, log: Log, ready: impl FnOnce(Socke
     result
 }
 
-async fn run(
-    options: &Options,
-    store: Arc<Store>,
-    log: Log,
-    ready: impl FnOnce(SocketAddr),
-) -> Result<(), NetError> {
+async fn run(options: &Options, store: Arc<Store>, log: Log, ready: impl FnOnce(SocketAddr)) -> Result<(), NetError> {
     let listener = server::listen(options.listen)?;
     let peers = server::listen(SocketAddr::new(options.listen.ip(), options.peer_port))?;
     let local = |listener: &tokio::net::TcpListener| {
@@ -141,7 +136,8 @@ async fn run(
     tokio::spawn(shared.seeds.door().run(peers));
     tokio::spawn(keep_up(Arc::clone(&shared)));
     let service = Arc::new(Routes::new(Arc::clone(&shared)));
-    let serving = server::serve(listener, service, server::Options { upload, tls: None, log: log.clone(), stop: stopped });
+    let serving =
+        server::serve(listener, service, server::Options { upload, tls: None, log: log.clone(), stop: stopped });
     let serving = tokio::spawn(serving);
     log.info("serving", &[("http", &http_at), ("peers", &seed_at)]);
     ready(http_at);

@@ -80,9 +80,10 @@ pub(super) fn page(shared: &Shared) -> Response {
         .template_from_named_str("status.html.j2", PAGE)
         .and_then(|template| template.render(context! { status => shown(&document), total }));
     match rendered {
-        Ok(text) => Response::new(200, "text/html; charset=utf-8", text)
-            .with("Cache-Control", "no-store")
-            .with("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'"),
+        Ok(text) => Response::new(200, "text/html; charset=utf-8", text).with("Cache-Control", "no-store").with(
+            "Content-Security-Policy",
+            "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'",
+        ),
         Err(error) => Response::text(500, error),
     }
 }
@@ -147,9 +148,7 @@ pub(super) fn events(shared: &Arc<Shared>) -> Response {
         }
         VIEWERS.fetch_sub(1, Ordering::Relaxed);
     });
-    Response::stream(200, None, segments)
-        .with("Content-Type", "text/event-stream")
-        .with("Cache-Control", "no-store")
+    Response::stream(200, None, segments).with("Content-Type", "text/event-stream").with("Cache-Control", "no-store")
 }
 
 #[cfg(test)]
@@ -158,7 +157,9 @@ mod tests {
 
     #[test]
     fn bytes_are_readable() {
-        for (bytes, text) in [(0, "0 B"), (999, "999 B"), (1000, "1.0 kB"), (32_500_000, "32.5 MB"), (999_999, "1.0 MB")] {
+        for (bytes, text) in
+            [(0, "0 B"), (999, "999 B"), (1000, "1.0 kB"), (32_500_000, "32.5 MB"), (999_999, "1.0 MB")]
+        {
             assert_eq!(readable(bytes), text);
         }
     }

@@ -25,9 +25,8 @@ pub(super) fn address(request: &Request) -> IpAddr {
 /// The MAC addresses that an installer names, in its order.
 pub(super) fn macs(request: &Request) -> Vec<MacAddress> {
     let headers = request.head.headers.iter();
-    let named = headers.filter(|(name, _)| {
-        name.get(..MAC_HEADER.len()).is_some_and(|start| start.eq_ignore_ascii_case(MAC_HEADER))
-    });
+    let named = headers
+        .filter(|(name, _)| name.get(..MAC_HEADER.len()).is_some_and(|start| start.eq_ignore_ascii_case(MAC_HEADER)));
     named
         .filter_map(|(_, value)| MacAddress::parse(value.split_ascii_whitespace().last()?).ok())
         .take(MACS_MAX)

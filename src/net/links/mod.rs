@@ -11,5 +11,5 @@ mod supply;
 
 pub use door::Door;
 pub use owner::{Announced, Announcer, Member, Progress, Setup};
-pub use supply::{Supply, WebSeed};
 pub(in crate::net) use supply::encode_path;
+pub use supply::{Supply, WebSeed};

@@ -135,7 +135,8 @@ async fn run(
         () = &mut ended => return Err(NetError::Said("told to end before the profile was there".to_owned())),
     };
     let reporter = Reporter::start(Arc::clone(&client), Box::new(show), SHOW);
-    let fetching = Fetching::start(&options, &client, documents, upload, download, door.as_ref(), &reporter, &log).await?;
+    let fetching =
+        Fetching::start(&options, &client, documents, upload, download, door.as_ref(), &reporter, &log).await?;
     let summary = tokio::select! {
         complete = fetching.complete(&options, begun) => complete,
         () = &mut ended => {
@@ -225,13 +226,7 @@ impl Fetching {
     ) -> Result<Self, NetError> {
         let Some((metainfo, tree_path)) = documents.metainfo else {
             reporter.phase(Phase::Fetching);
-            return Ok(Self {
-                loaded: None,
-                wanted: Vec::new(),
-                total_bytes: 0,
-                plain: None,
-                passed: Arc::default(),
-            });
+            return Ok(Self { loaded: None, wanted: Vec::new(), total_bytes: 0, plain: None, passed: Arc::default() });
         };
         let (files, wanted) = wanted(&metainfo, &documents.manifest, options.everything);
         let total_bytes = files.iter().map(|file| file.length_bytes).sum();
@@ -332,9 +327,14 @@ fn moved(member: Option<&Member>, plain_bytes: u64) -> (Summary, u32) {
 }
 
 /// The files that are wanted, with the repository's metadata, and their pieces.
-fn wanted(metainfo: &Metainfo, manifest: &crate::profile::Manifest, everything: bool) -> (Vec<LayoutFile>, Vec<PieceIndex>) {
+fn wanted(
+    metainfo: &Metainfo,
+    manifest: &crate::profile::Manifest,
+    everything: bool,
+) -> (Vec<LayoutFile>, Vec<PieceIndex>) {
     let layout = metainfo.layout();
-    let set = manifest.distribution.as_ref().map(|distribution| distribution.install_set.as_slice()).unwrap_or_default();
+    let set =
+        manifest.distribution.as_ref().map(|distribution| distribution.install_set.as_slice()).unwrap_or_default();
     let mut files: Vec<LayoutFile> = if everything {
         layout.files().iter().filter(|file| !file.is_pad).cloned().collect()
     } else {
@@ -394,7 +394,8 @@ async fn join(
         tracker: !trackers.is_empty(),
         ..SessionConfig::machine(peer_id)
     };
-    let announcer = tracker::announcer(trackers, metainfo.info_hash(), peer_id, port, options.bind, client.origin().clone());
+    let announcer =
+        tracker::announcer(trackers, metainfo.info_hash(), peer_id, port, options.bind, client.origin().clone());
     let member = Member::join(Setup {
         config,
         seed_value: u64::from_be_bytes(seed_value.try_into().expect("eight bytes are left")),

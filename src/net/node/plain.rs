@@ -67,7 +67,9 @@ impl Plain {
 
 async fn work(shared: Arc<Shared>) {
     loop {
-        let Some(file) = shared.queue.lock().expect("nobody panics while holding the queue").pop_front() else { return };
+        let Some(file) = shared.queue.lock().expect("nobody panics while holding the queue").pop_front() else {
+            return;
+        };
         while shared.first_missing(&file).is_some() && !shared.is_broken.load(Ordering::Relaxed) {
             if shared.file(&file).await.is_none() {
                 tokio::time::sleep(PAUSE).await;
@@ -96,7 +98,11 @@ impl Shared {
         let mut answer = self.web_seed.client.get(&path, &headers).await.ok()?;
         let starts_there = match answer.status {
             200 => start == 0,
-            206 => answer.headers.get("content-range").and_then(content_range).is_some_and(|(range, _)| range.start == start),
+            206 => answer
+                .headers
+                .get("content-range")
+                .and_then(content_range)
+                .is_some_and(|(range, _)| range.start == start),
             _ => false,
         };
         if !starts_there || answer.length_bytes() != Some(file.length_bytes - start) {

@@ -39,13 +39,8 @@ type Show = Box<dyn Fn(Progress) + Send + Sync>;
 impl Reporter {
     /// Starts to report.
     pub(super) fn start(client: Arc<Client>, show: Show, every: Duration) -> Self {
-        let shared = Arc::new(Shared {
-            client,
-            show,
-            gauge: Mutex::default(),
-            phase: Mutex::default(),
-            news: Notify::new(),
-        });
+        let shared =
+            Arc::new(Shared { client, show, gauge: Mutex::default(), phase: Mutex::default(), news: Notify::new() });
         let task = tokio::spawn(work(Arc::clone(&shared), every)).abort_handle();
         Self { shared, task }
     }

@@ -78,7 +78,13 @@ pub struct Door {
 
 impl Door {
     /// A door before the metainfo is known: everything passes through.
-    pub fn new(frontend: Arc<Client>, at: SocketAddr, bind: Option<IpAddr>, words: mpsc::Sender<Word>, log: Log) -> Self {
+    pub fn new(
+        frontend: Arc<Client>,
+        at: SocketAddr,
+        bind: Option<IpAddr>,
+        words: mpsc::Sender<Word>,
+        log: Log,
+    ) -> Self {
         Self {
             frontend,
             at,
@@ -109,7 +115,8 @@ impl Door {
     fn client(&self, authority: Option<&str>) -> Option<Arc<Client>> {
         let Some(authority) = authority else { return Some(Arc::clone(&self.frontend)) };
         let (origin, _) = Origin::parse(&format!("http://{authority}/")).ok()?;
-        let us = (origin.host.parse() == Ok(self.at.ip()) || origin.host == "localhost") && origin.port == self.at.port();
+        let us =
+            (origin.host.parse() == Ok(self.at.ip()) || origin.host == "localhost") && origin.port == self.at.port();
         if us || origin == *self.frontend.origin() {
             return Some(Arc::clone(&self.frontend));
         }
@@ -124,7 +131,8 @@ impl Door {
 
     async fn word(&self, request: &Request) -> Response {
         let text = String::from_utf8_lossy(&request.body);
-        let reason = text.strip_prefix("reason=").unwrap_or(&text).chars().filter(|c| !c.is_control()).take(200).collect();
+        let reason =
+            text.strip_prefix("reason=").unwrap_or(&text).chars().filter(|c| !c.is_control()).take(200).collect();
         let word = match request.head.target.path.as_str() {
             "/rocks/installed" => Word::Installed,
             "/rocks/failed" => Word::Failed(reason),

@@ -50,7 +50,9 @@ pub(super) async fn answer(
     let (start, end) = (part.start, part.end);
     let body = match whole(loaded, &file, start, end - start).await {
         Some(segment) => Body::Whole(segment),
-        None if request.head.method == "HEAD" => Body::Stream { length_bytes: Some(end - start), segments: mpsc::channel(1).1 },
+        None if request.head.method == "HEAD" => {
+            Body::Stream { length_bytes: Some(end - start), segments: mpsc::channel(1).1 }
+        }
         None => {
             let (sender, segments) = mpsc::channel(PARTS_MAX);
             let feeder =

@@ -42,7 +42,12 @@ const KEPT_BACK: [&str; 9] = [
 ];
 
 /// Passes a request through.
-pub(super) async fn pass(client: Arc<Client>, request: Request, headers: Vec<(&'static str, String)>, log: Log) -> Response {
+pub(super) async fn pass(
+    client: Arc<Client>,
+    request: Request,
+    headers: Vec<(&'static str, String)>,
+    log: Log,
+) -> Response {
     if !matches!(request.head.method.as_str(), "GET" | "HEAD" | "POST") {
         return Response::text(501, "only GET, HEAD and POST pass through");
     }
