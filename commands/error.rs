@@ -3,6 +3,7 @@
 
 use crate::ui;
 use rocks::cluster::InvalidNoun;
+use rocks::distribution::DistributionError;
 use rocks::store::StoreError;
 use std::process::ExitCode;
 
@@ -155,11 +156,33 @@ fn judge(error: &anyhow::Error) -> (Kind, Option<String>) {
         if let Some(error) = cause.downcast_ref::<StoreError>() {
             return judge_store(error);
         }
+        if let Some(error) = cause.downcast_ref::<DistributionError>() {
+            return judge_distribution(error);
+        }
         if cause.is::<InvalidNoun>() {
             return (Kind::Invalid, None);
         }
     }
     (Kind::Failed, None)
+}
+
+fn judge_distribution(error: &DistributionError) -> (Kind, Option<String>) {
+    use DistributionError as E;
+    match error {
+        E::NoRepodata { path } => {
+            (Kind::Invalid, Some(format!("make the metadata with: createrepo_c '{}'", path.display())))
+        }
+        E::Faults { .. } => {
+            (Kind::Invalid, Some("mend these files, or make the metadata anew with createrepo_c".to_owned()))
+        }
+        E::File { error, .. } if error.kind() == std::io::ErrorKind::NotFound => (Kind::NotFound, None),
+        E::File { path, error } => (Kind::Failed, io_hint(error, path)),
+        E::Key { .. } => {
+            (Kind::Invalid, Some("give an ASCII-armoured key, such as /etc/pki/rpm-gpg/RPM-GPG-KEY-*".to_owned()))
+        }
+        E::Metadata { .. } | E::Xml { .. } | E::Metainfo(_) => (Kind::Invalid, None),
+        E::Index(_) => (Kind::Failed, Some("publish it again with: rocks add-distribution NAME PATH".to_owned())),
+    }
 }
 
 fn judge_store(error: &StoreError) -> (Kind, Option<String>) {
@@ -224,8 +247,12 @@ fn io_hint(error: &std::io::Error, path: &std::path::Path) -> Option<String> {
     }
 }
 
-/// Lines that stand before the last word: each wrong line of a list.
+/// Lines that stand before the last word: each wrong line of a list, each faulty file of a distribution.
 fn details(error: &anyhow::Error) -> Vec<String> {
+    let faults = error.chain().filter_map(|cause| match cause.downcast_ref::<DistributionError>() {
+        Some(DistributionError::Faults { faults }) => Some(faults),
+        _ => None,
+    });
     error
         .chain()
         .filter_map(|cause| match cause.downcast_ref::<StoreError>() {
@@ -233,6 +260,7 @@ fn details(error: &anyhow::Error) -> Vec<String> {
             _ => None,
         })
         .flat_map(|(name, errors)| errors.iter().map(move |(line, why)| format!("{name}:{line}: {why}")))
+        .chain(faults.flatten().map(ToString::to_string))
         .collect()
 }
 

@@ -3,9 +3,6 @@
 use crate::torrent::MetainfoError;
 use std::path::{Path, PathBuf};
 
-/// How many faulty files an error names before it only counts the rest.
-const FAULTS_SHOWN_MAX: usize = 100;
-
 /// Why a distribution cannot be read or published.
 #[derive(Debug, thiserror::Error)]
 pub enum DistributionError {
@@ -41,8 +38,8 @@ pub enum DistributionError {
         /// What is wrong.
         why: String,
     },
-    /// Files of the tree are not what the metadata says; every one is named.
-    #[error("{} of the distribution's files are not as its metadata says:{}", faults.len(), list(faults))]
+    /// Files of the tree are not what the metadata says; every one is listed.
+    #[error("{} as the metadata of the distribution says: nothing is published", count(faults.len()))]
     Faults {
         /// The faulty files, by name.
         faults: Vec<Fault>,
@@ -72,13 +69,14 @@ pub struct Fault {
     pub why: String,
 }
 
-fn list(faults: &[Fault]) -> String {
-    let mut text: String =
-        faults.iter().take(FAULTS_SHOWN_MAX).map(|Fault { href, why }| format!("\n  '{href}' {why}")).collect();
-    if faults.len() > FAULTS_SHOWN_MAX {
-        text.push_str(&format!("\n  and {} more", faults.len() - FAULTS_SHOWN_MAX));
+impl std::fmt::Display for Fault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "'{}' {}", self.href, self.why)
     }
-    text
+}
+
+fn count(files: usize) -> String {
+    if files == 1 { "1 file is not".into() } else { format!("{files} files are not") }
 }
 
 impl DistributionError {

@@ -41,7 +41,8 @@ pub use index::{Entry, Index};
 pub use install_sets::InstallSets;
 pub use primary::PACKAGES_MAX;
 pub use publish::{
-    FileRecord, INDEX_BLOB, KEYS_BLOB, Observer, Previous, Publication, RECORDS_BLOB, Signer, Snapshot, publish,
+    FileRecord, INDEX_BLOB, KEYS_BLOB, Observer, Previous, Publication, RECORDS_BLOB, SERIAL_KEY, SIGNATURE_KEY,
+    Snapshot, publish,
 };
 pub use repomd::{MetadataFile, Repomd};
 pub use repository::Repository;

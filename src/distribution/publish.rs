@@ -4,7 +4,7 @@
 use super::hashing::{self, Expected};
 use super::{DistributionError, Fault, PackageKeys, Repository, Tree};
 use crate::cluster::{Arch, Distribution, DistributionName, Release};
-use crate::torrent::{Envelope, InfoHash, Metainfo, MetainfoBuilder, fitting_piece_length_bytes};
+use crate::torrent::{Envelope, Metainfo, MetainfoBuilder, fitting_piece_length_bytes};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
@@ -36,8 +36,10 @@ impl Observer for () {
     fn read(&self, _: u64) {}
 }
 
-/// Vouches for a publication of the distribution: info-hash and serial to signature.
-pub type Signer<'a> = dyn Fn(&InfoHash, u64) -> Vec<u8> + 'a;
+/// The key of the envelope that holds the serial, in decimal digits.
+pub const SERIAL_KEY: &str = "serial";
+/// The key of the envelope that holds the signature.
+pub const SIGNATURE_KEY: &str = "signature";
 
 /// What is to be published.
 pub struct Publication<'a> {
@@ -53,8 +55,6 @@ pub struct Publication<'a> {
     pub previous: Option<Previous>,
     /// The keys that every package must be signed with; none: signatures are not looked at.
     pub keys: &'a PackageKeys,
-    /// Vouches for the snapshot.
-    pub sign: &'a Signer<'a>,
     /// Is told how far the hashing is.
     pub observer: &'a dyn Observer,
 }
@@ -75,8 +75,8 @@ pub struct Previous {
 pub struct Snapshot {
     /// The distribution.
     pub distribution: Distribution,
-    /// Its metainfo, signed.
-    pub metainfo: Vec<u8>,
+    /// Its metainfo, not signed yet.
+    pub metainfo: Metainfo,
     /// Its index, for [`super::Index::from_bytes`].
     pub index: Vec<u8>,
     /// Its file records, for the next publication.
@@ -87,6 +87,13 @@ pub struct Snapshot {
     pub files_read: u64,
     /// Whether it differs from the publication before.
     pub changed: bool,
+}
+
+impl Snapshot {
+    /// Puts a signature beside the metainfo; the swarm stays the same.
+    pub fn sign(&mut self, signature: &[u8]) {
+        self.metainfo.envelope.own.insert(SIGNATURE_KEY.to_owned(), signature.to_vec());
+    }
 }
 
 /// What is remembered of a file, so that it is not read again while it stays the same.
@@ -314,13 +321,9 @@ fn assemble(
     let before = publication.previous.as_ref().map(|previous| &previous.distribution);
     let changed = before.is_none_or(|before| before.info_hash != info_hash);
     let serial = before.map_or(1, |before| before.serial + u64::from(changed));
-    let own = [
-        ("serial".to_owned(), serial.to_string().into_bytes()),
-        ("signature".to_owned(), (publication.sign)(&info_hash, serial)),
-    ];
     metainfo.envelope = Envelope {
         created_by: Some(concat!("rocks ", env!("CARGO_PKG_VERSION")).to_owned()),
-        own: own.into(),
+        own: [(SERIAL_KEY.to_owned(), serial.to_string().into_bytes())].into(),
         ..Envelope::default()
     };
     let distribution = Distribution {
@@ -335,7 +338,7 @@ fn assemble(
     };
     Ok(Snapshot {
         distribution,
-        metainfo: metainfo.to_bytes(),
+        metainfo,
         index: repository.index(publication.arch).to_bytes(),
         records: serde_json::to_vec(&records).expect("plain values are JSON"),
         files,
