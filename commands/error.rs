@@ -4,6 +4,7 @@
 use crate::ui;
 use rocks::cluster::InvalidNoun;
 use rocks::distribution::DistributionError;
+use rocks::graph::GraphError;
 use rocks::store::StoreError;
 use std::process::ExitCode;
 
@@ -159,6 +160,9 @@ fn judge(error: &anyhow::Error) -> (Kind, Option<String>) {
         if let Some(error) = cause.downcast_ref::<DistributionError>() {
             return judge_distribution(error);
         }
+        if let Some(error) = cause.downcast_ref::<GraphError>() {
+            return judge_graph(error);
+        }
         if cause.is::<InvalidNoun>() {
             return (Kind::Invalid, None);
         }
@@ -211,6 +215,27 @@ fn judge_store(error: &StoreError) -> (Kind, Option<String>) {
         E::Invalid(_) | E::Lines { .. } | E::Import { .. } => (Kind::Invalid, None),
         E::Io { cause, path, .. } => (Kind::Failed, io_hint(cause, path)),
         E::Record { .. } | E::Database { .. } => (Kind::Failed, None),
+    }
+}
+
+fn judge_graph(error: &GraphError) -> (Kind, Option<String>) {
+    use GraphError as E;
+    match error {
+        E::Unreadable { .. } => (Kind::Failed, None),
+        E::Eval { .. } => (Kind::Failed, Some("see its script with: rocks compile-graph ... --evals off".to_owned())),
+        E::NoGraph { .. } => (Kind::NotFound, Some("the attribute 'graph' names it".to_owned())),
+        E::RootNotInGraph { .. } => (Kind::NotFound, Some("see the nodes with: rocks list-graph".to_owned())),
+        E::ShellValue { name, .. } => {
+            (Kind::Invalid, Some(format!("if the script is written for it, allow it with: --evals-allow {name}")))
+        }
+        E::BadAttribute { name, .. } => {
+            (Kind::Invalid, Some(format!("see where it is set with: rocks list-attribute {name}")))
+        }
+        E::Malformed { .. }
+        | E::Condition { .. }
+        | E::MissingNode { .. }
+        | E::OrderCycle { .. }
+        | E::TooLarge { .. } => (Kind::Invalid, None),
     }
 }
 

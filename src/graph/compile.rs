@@ -131,6 +131,15 @@ impl Warnings {
         }
     }
 
+    /// Something that only a trusted roll may do was left out.
+    fn untrusted(&mut self, code: &'static str, place: &Place, roll: &str, what: &str) {
+        let before = self.found.len();
+        self.push(code, place, format!("roll '{roll}' is not trusted: {what}, nothing is put in its place"));
+        if let Some(finding) = self.found.get_mut(before) {
+            finding.hint = Some(format!("if you trust it: rocks trust-roll {roll}"));
+        }
+    }
+
     /// An attribute that is not defined: told once a file.
     fn undefined(&mut self, name: &str, place: &Place) {
         if self.undefined.insert((place.file.clone(), name.into())) {
@@ -361,8 +370,7 @@ impl Run<'_> {
         if self.request.evals.trusts(&self.roll) {
             return tree::read_anywhere(path).map_err(fail);
         }
-        let message = format!("roll '{}' is not trusted: '{path}' is not read, nothing is put in its place", self.roll);
-        self.warnings.push("untrusted-read", place, message);
+        self.warnings.untrusted("untrusted-read", place, &self.roll, &format!("'{path}' is not read"));
         Ok(None)
     }
 
