@@ -317,11 +317,7 @@ impl Run<'_> {
         let Outcome { stdout, stderr, failure } = match answer {
             Answer::Output(outcome) => outcome,
             Answer::Untrusted => {
-                let message = format!(
-                    "roll '{}' is not trusted: this script did not run, nothing is put in its place",
-                    self.roll
-                );
-                self.warnings.push("untrusted-eval", place, message);
+                self.warnings.untrusted("untrusted-eval", place, &self.roll, "this script did not run");
                 return Ok(());
             }
         };

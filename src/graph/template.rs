@@ -66,7 +66,7 @@ pub(super) struct Template {
     pub(super) steps: Vec<Step>,
 }
 
-/// What is written into the profile around a `<post>` inside another element.
+/// Where the beginning and end of every `<post>` are logged.
 const LOG_FILE: &str = "/var/log/rocks-install.log";
 /// What a `python` script is given first.
 const PYTHON_PREFIX: &str = "import sys\nimport os\nsys.path.append(os.path.join(\"include\", \"applets\"))\n";
@@ -144,11 +144,11 @@ impl<'a> Parser<'a> {
                     self.tags.push(name);
                     self.open(name, &attributes, offset)?;
                     if empty {
-                        self.close(name);
+                        self.close(name, offset);
                     }
                 }
                 Token::Close(name) => match self.tags.last() {
-                    Some(expected) if *expected == name => self.close(name),
+                    Some(expected) if *expected == name => self.close(name, offset),
                     Some(expected) => return fail(format!("'</{name}>' where '{expected}' is open")),
                     None => return fail(format!("'</{name}>' without a beginning")),
                 },
@@ -263,9 +263,7 @@ impl<'a> Parser<'a> {
                 }
             }
             "post" => {
-                if self.depth > 0 {
-                    self.log("begin", &place);
-                }
+                self.log("begin", &place);
                 self.element(name, read, &["roll", "file"], place);
             }
             _ => self.element(name, read, &["roll", "file"], place),
@@ -326,7 +324,7 @@ impl<'a> Parser<'a> {
         }
     }
 
-    fn close(&mut self, name: &str) {
+    fn close(&mut self, name: &str, offset: usize) {
         self.tags.pop();
         match name {
             "kickstart" | "jumpstart" => {}
@@ -343,18 +341,16 @@ impl<'a> Parser<'a> {
                 self.step(Step::Close);
                 if name == "post" {
                     self.strip = false;
-                    if self.depth > 0 {
-                        let place = self.locator.place(self.text.len());
-                        self.log("end", &place);
-                    }
+                    let place = self.locator.place(offset);
+                    self.log("end", &place);
                 }
             }
         }
         self.closed = self.tags.is_empty();
     }
 
-    /// The original logs the beginning and the end of every `<post>`. At the top of a profile that only makes two
-    /// more sections of each one; inside another element it is part of that element.
+    /// The original logs the beginning and the end of every `<post>` of a node file; stage 2 leaves that out for
+    /// releases that need no such trace.
     fn log(&mut self, what: &str, place: &Place) {
         let text = format!("\n{}: {what} post section\n", self.file);
         let attribute = |name: &str, value: &str| (name.into(), vec![Part::Literal(value.into())]);
@@ -489,7 +485,7 @@ mod tests {
                 _ => None,
             })
             .collect();
-        assert_eq!(whole, [("package", Some(2)), ("post", Some(2))]);
+        assert_eq!(whole, [("package", Some(2)), ("post", Some(2)), ("post", Some(2)), ("post", Some(2))]);
     }
 
     #[test]
