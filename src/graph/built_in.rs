@@ -1,7 +1,26 @@
 //! The configuration we ship, compiled in: every file under `graphs/` of the source, by its path there.
 
 /// Path under `graphs/` and text.
-pub(super) const FILES: &[(&str, &str)] = &[];
+pub(super) const FILES: &[(&str, &str)] = &[
+    ("default/cluster.xml", include_str!("../../graphs/default/cluster.xml")),
+    ("nodes/base.xml", include_str!("../../graphs/nodes/base.xml")),
+    ("nodes/client.xml", include_str!("../../graphs/nodes/client.xml")),
+    ("nodes/compute.xml", include_str!("../../graphs/nodes/compute.xml")),
+    ("nodes/development-runtime.xml", include_str!("../../graphs/nodes/development-runtime.xml")),
+    ("nodes/development.xml", include_str!("../../graphs/nodes/development.xml")),
+    ("nodes/frontend-service.xml", include_str!("../../graphs/nodes/frontend-service.xml")),
+    ("nodes/hosts-file.xml", include_str!("../../graphs/nodes/hosts-file.xml")),
+    ("nodes/login.xml", include_str!("../../graphs/nodes/login.xml")),
+    ("nodes/nas.xml", include_str!("../../graphs/nodes/nas.xml")),
+    ("nodes/networking.xml", include_str!("../../graphs/nodes/networking.xml")),
+    ("nodes/package-source.xml", include_str!("../../graphs/nodes/package-source.xml")),
+    ("nodes/partitioning.xml", include_str!("../../graphs/nodes/partitioning.xml")),
+    ("nodes/report.xml", include_str!("../../graphs/nodes/report.xml")),
+    ("nodes/shared-home.xml", include_str!("../../graphs/nodes/shared-home.xml")),
+    ("nodes/ssh.xml", include_str!("../../graphs/nodes/ssh.xml")),
+    ("nodes/time.xml", include_str!("../../graphs/nodes/time.xml")),
+    ("nodes/web-server.xml", include_str!("../../graphs/nodes/web-server.xml")),
+];
 
 #[cfg(test)]
 mod tests {
