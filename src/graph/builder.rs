@@ -2,6 +2,7 @@
 //! script's mouth.
 
 use super::error::{GraphError, Place};
+use crate::profile::cond::Condition;
 use crate::profile::xml::{self, Piece, Scanner, Token};
 use crate::profile::{Content, Element, Origin};
 use std::sync::Arc;
@@ -69,6 +70,12 @@ impl Builder {
 
     pub(super) fn finish(self) -> Vec<Arc<Element>> {
         self.elements
+    }
+
+    /// Whether the condition of an element around what comes next asks for an attribute, so that its absence is meant.
+    pub(super) fn guards(&self, attribute: &str) -> bool {
+        let asks = |cond: &str| Condition::parse(cond).is_ok_and(|cond| cond.names().contains(&attribute));
+        self.stack.iter().any(|unfinished| unfinished.element.attribute("cond").is_some_and(asks))
     }
 
     /// How many elements are done.

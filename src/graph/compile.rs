@@ -259,7 +259,7 @@ impl Run<'_> {
     {
         let request = self.request;
         let value = request.attributes.get(slot.name.as_ref());
-        if value.is_none() {
+        if value.is_none() && !self.builder.guards(&slot.name) {
             self.warnings.undefined(&slot.name, &slot.place);
         }
         value.map_or("", String::as_str)
