@@ -7,17 +7,27 @@
 //! - `check` finds what would fail at install time in any Kickstart file, ours or not.
 
 mod ansible;
+mod arguments;
+mod check;
+mod document;
 mod error;
 mod grammar;
+mod groups;
 mod judge;
 mod line;
 mod modern;
 mod packages;
 mod render;
+mod rules;
 mod script;
+mod scripts;
 mod section;
 mod shell;
+mod storage;
+mod values;
 
+pub use check::{Check, Shelf};
 pub use error::KickstartError;
 pub use packages::PackageList;
 pub use render::{Bootstrap, Renderer, packages};
+pub use scripts::{SCRIPTS_MAX, Scripts};

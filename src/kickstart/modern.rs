@@ -37,6 +37,13 @@ pub(super) fn modernise(commands: &[Command], release: Release) -> Modernised {
 
 impl Modernised {
     fn line(&mut self, line: String) {
+        if let Some(more) = line.strip_prefix("services ")
+            && let Some(earlier) = self.lines.iter_mut().find(|line| line.starts_with("services "))
+        {
+            // The installer takes the last such line alone; nodes mean all of them.
+            *earlier = merge_services(&earlier["services ".len()..], more);
+            return;
+        }
         if !self.lines.contains(&line) || line.starts_with("part") || line.starts_with("logvol") {
             self.lines.push(line);
         }
@@ -161,6 +168,22 @@ impl Modernised {
     }
 }
 
+/// Two lists of services as one line.
+fn merge_services(one: &str, other: &str) -> String {
+    let mut lists = [("--enabled=", Vec::new()), ("--disabled=", Vec::new())];
+    for word in one.split_whitespace().chain(other.split_whitespace()) {
+        for (option, names) in &mut lists {
+            for name in word.strip_prefix(*option).unwrap_or_default().split(',').filter(|name| !name.is_empty()) {
+                if !names.contains(&name) {
+                    names.push(name);
+                }
+            }
+        }
+    }
+    let given = lists.iter().filter(|(_, names)| !names.is_empty());
+    given.fold("services".to_owned(), |line, (option, names)| format!("{line} {option}{}", names.join(",")))
+}
+
 /// Commands so old that no release in the facts remembers them.
 fn is_obsolete(name: &str) -> bool {
     matches!(name, "langsupport" | "lilo" | "lilocheck" | "mouse" | "interactive" | "monitor" | "key")
@@ -225,6 +248,12 @@ mod tests {
             modernised(&["timezone UTC", "timesource --ntp-disable"], Release::Rhel8).lines,
             ["timezone UTC --nontp"]
         );
+    }
+
+    #[test]
+    fn services_of_all_nodes_become_one_line() {
+        let lines = ["services --enabled=a,b", "lang C", "services --enabled=b,c --disabled=d"];
+        assert_eq!(modernised(&lines, Release::Rhel9).lines, ["services --enabled=a,b,c --disabled=d", "lang C"]);
     }
 
     #[test]

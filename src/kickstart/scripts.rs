@@ -1,0 +1,174 @@
+//! Shell scripts read by the shell itself (`bash -n`), each distinct one once.
+
+use super::render::is_shell;
+use std::collections::HashMap;
+use std::io::Write;
+use std::process::{Command, Stdio};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+/// How many distinct scripts are remembered; beyond it a script is read again each time.
+pub const SCRIPTS_MAX: usize = 100_000;
+
+/// Knows which scripts the shell can read. Shared by threads; two that ask for the same script read it once.
+#[derive(Debug, Default)]
+pub struct Scripts {
+    read: Mutex<HashMap<String, Arc<OnceLock<Verdict>>>>,
+}
+
+/// What the shell says of a script: nothing, or the line it stumbles at (from 1) and why.
+type Verdict = Option<(u32, String)>;
+
+impl Scripts {
+    /// None read yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// How many distinct scripts were read.
+    pub fn distinct(&self) -> usize {
+        self.read.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
+    /// What is wrong in a script and in the shell scripts that it writes: lines count from 1.
+    pub(super) fn problems(&self, text: &str) -> Vec<(u32, String)> {
+        let (outline, inner) = outline(text);
+        let mut problems: Vec<(u32, String)> = self.read(outline).into_iter().collect();
+        for (line, script) in inner {
+            problems.extend(self.problems(&script).into_iter().map(|(at, what)| (line + at, what)));
+        }
+        problems
+    }
+
+    fn read(&self, script: String) -> Verdict {
+        if script.trim().is_empty() {
+            return None;
+        }
+        let cell = {
+            let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+            match read.get(&script) {
+                Some(cell) => cell.clone(),
+                None if read.len() >= SCRIPTS_MAX => Arc::default(),
+                None => read.entry(script.clone()).or_default().clone(),
+            }
+        };
+        cell.get_or_init(|| ask_bash(&script)).clone()
+    }
+}
+
+/// A script without the text of the files it writes, which no shell reads, so that scripts that differ only there
+/// are one; and the shell scripts among those files, each with the line before its first.
+///
+/// Only here-documents of the plain form `... << 'WORD'` are left out. Where a script has another form, it stays
+/// whole, since its text may then stand inside that one.
+fn outline(text: &str) -> (String, Vec<(u32, String)>) {
+    let mut out = String::with_capacity(text.len());
+    let mut inner = Vec::new();
+    let mut lines = (1u32..).zip(text.lines());
+    while let Some((number, line)) = lines.next() {
+        out.push_str(line);
+        out.push('\n');
+        let Some(end) = here_document(line) else {
+            if line.contains("<<") && !line.contains("<<<") {
+                return (text.to_owned(), Vec::new());
+            }
+            continue;
+        };
+        let mut body = String::new();
+        let mut ended = false;
+        for (_, line) in lines.by_ref() {
+            if line == end {
+                ended = true;
+                out.push_str(line);
+                out.push('\n');
+                break;
+            }
+            body.push_str(line);
+            body.push('\n');
+            out.push('\n');
+        }
+        if !ended {
+            return (text.to_owned(), Vec::new());
+        }
+        if let Some(interpreter) = body.lines().next().and_then(|first| first.strip_prefix("#!"))
+            && is_shell(interpreter.trim())
+        {
+            inner.push((number, body));
+        }
+    }
+    (out, inner)
+}
+
+/// The delimiter, where a line begins a here-document that the shell does not expand and nothing else of that kind.
+fn here_document(line: &str) -> Option<&str> {
+    let (before, after) = line.split_once("<<")?;
+    let word = after.trim().strip_prefix('\'')?.strip_suffix('\'')?;
+    let plain = |text: &str| text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'));
+    let simple = !before.contains(['\'', '"', '#', '`', '\\', '<', '(', ')']);
+    (simple && !word.is_empty() && plain(word)).then_some(word)
+}
+
+fn ask_bash(script: &str) -> Verdict {
+    let child = Command::new("bash")
+        .arg("-n")
+        .env_clear()
+        .env("LC_ALL", "C")
+        .env("PATH", std::env::var_os("PATH").unwrap_or_else(|| "/usr/bin:/bin".into()))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn();
+    let mut child = match child {
+        Ok(child) => child,
+        Err(error) => return Some((1, format!("the script was not read, since bash does not start: {error}"))),
+    };
+    let mut input = child.stdin.take().expect("it was asked for");
+    // The shell may stop reading at the first mistake.
+    let output = std::thread::scope(|scope| {
+        scope.spawn(move || input.write_all(script.as_bytes()));
+        child.wait_with_output()
+    });
+    let said = match output {
+        Ok(output) => String::from_utf8_lossy(&output.stderr).into_owned(),
+        Err(error) => return Some((1, format!("the script was not read: {error}"))),
+    };
+    let (line, what) = said.lines().next()?.split_once("line ")?.1.split_once(": ")?;
+    let at = line.trim().parse().unwrap_or(1);
+    Some((at, format!("the shell cannot read the script: {}", what.trim_start_matches("warning: "))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn broken_scripts_are_found_where_they_break() {
+        let scripts = Scripts::new();
+        assert_eq!(scripts.problems("echo a\nif [ x = ]; then\n  echo b\nfi\n"), []);
+        let [(line, what)] = &scripts.problems("echo a\nif [ x = ; then\nfi\n")[..] else { panic!("one problem") };
+        assert_eq!(*line, 3, "{what}");
+        assert!(!scripts.problems("echo 'never closed\n").is_empty());
+        assert!(!scripts.problems("cat > x << 'EOF'\nno end\n").is_empty());
+        assert!(!scripts.problems("cat > x << EOF\nno end\n").is_empty());
+    }
+
+    #[test]
+    fn a_script_that_is_written_is_read_too() {
+        let scripts = Scripts::new();
+        let text = "mkdir x\ncat > x/y << 'EOF'\n#!/bin/sh\nfor\nEOF\ncat > x/z << 'EOF'\nfor\nEOF\n";
+        assert_eq!(scripts.problems(text).iter().map(|(line, _)| *line).collect::<Vec<_>>(), [4]);
+    }
+
+    #[test]
+    fn scripts_that_differ_in_files_only_are_read_once() {
+        let scripts = Scripts::new();
+        for host in 0..20 {
+            assert_eq!(
+                scripts.problems(&format!("cat > /etc/x << 'EOF'\nhost {host} ( ' \nEOF\nchmod 600 /etc/x\n")),
+                []
+            );
+        }
+        assert_eq!(scripts.distinct(), 1);
+        // Here the plain form stands inside another one.
+        assert!(outline("cat << EOF\ncat << 'X'\nEOF\nfor\nX\n").0.contains("for"));
+    }
+}
