@@ -94,7 +94,7 @@ impl Outcome {
     pub fn page(&self) -> Page {
         let Self { machines, one, .. } = self;
         Page {
-            title: format!("{machines} machines install in the time of one"),
+            title: format!("{machines} machines install"),
             paragraphs: vec![
                 format!("{}. One machine alone took {:.1} s.", self.circumstances(), one.secs),
                 "Ratio is the time of a run over that of one machine alone. Copies are the package bytes that left the \

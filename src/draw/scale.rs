@@ -10,14 +10,8 @@ pub(super) struct Scale {
 }
 
 impl Scale {
-    /// An axis that ends at a tick, at or after `largest`, with at most `ticks` steps of 1, 2 or 5 times a power of ten.
-    pub(super) fn rounded(largest: f64, ticks: u32) -> Self {
-        let step = step(largest, ticks);
-        Self { end: (largest / step - 1e-9).ceil().max(1.0) * step, step }
-    }
-
     /// An axis that ends at `largest` itself, with at most `ticks` steps.
-    pub(super) fn exact(largest: f64, ticks: u32) -> Self {
+    pub(super) fn until(largest: f64, ticks: u32) -> Self {
         Self { end: largest, step: step(largest, ticks) }
     }
 
@@ -67,19 +61,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ticks_are_round_and_hold_the_largest_value() {
-        for (largest, ends, step) in [(105.0, 150.0, 50.0), (95.0, 100.0, 50.0), (1.0, 1.0, 0.5), (0.03, 0.03, 0.01)] {
-            let scale = Scale::rounded(largest, 3);
-            assert!((scale.end - ends).abs() < 1e-9 && (scale.step - step).abs() < 1e-9, "{largest}: {scale:?}");
-            assert!(scale.end >= largest);
+    fn ticks_are_few_and_round() {
+        for (largest, step) in [(102.0, 50.0), (95.0, 50.0), (1.0, 0.5), (0.03, 0.01), (1020.0, 500.0), (400.0, 200.0)]
+        {
+            let scale = Scale::until(largest, 3);
+            assert!((scale.step - step).abs() < 1e-9 && scale.end == largest, "{largest}: {scale:?}");
         }
     }
 
     #[test]
-    fn an_exact_axis_ends_where_it_is_told() {
-        let scale = Scale::exact(46.2, 10);
+    fn an_axis_ends_where_it_is_told() {
+        let scale = Scale::until(46.2, 10);
         assert_eq!(scale.ticks().collect::<Vec<_>>(), (0..=9).map(|i| f64::from(i) * 5.0).collect::<Vec<_>>());
         assert_eq!((scale.end, scale.decimals(1.0)), (46.2, 0));
-        assert_eq!(Scale::exact(0.7, 5).decimals(1.0), 1);
+        assert_eq!(Scale::until(0.7, 5).decimals(1.0), 1);
     }
 }

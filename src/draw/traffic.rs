@@ -9,8 +9,9 @@ use std::fmt::Write;
 
 /// Runs drawn at most; the rest is counted below the picture.
 const RUNS_MAX: usize = 12;
-/// Columns of a lane: finer samples are put together, their bytes kept.
+/// Columns of a lane at most, and the least time of one: finer samples are put together, their bytes kept.
 const COLUMNS: usize = 420;
+const COLUMN_SECS_MIN: f64 = 0.1;
 /// Moments after this one (30 years) are no measurement.
 const SECS_MAX: f64 = 1e9;
 const WIDTH: f64 = 960.0;
@@ -102,11 +103,11 @@ struct Axes {
 impl Axes {
     fn new(traffic: &Traffic, runs: &[Run]) -> Self {
         let longest = runs.iter().map(Run::last_secs).fold(1e-3, f64::max);
-        let time = Scale::exact(longest * 1.02, 10);
-        let column_secs = time.end / COLUMNS as f64;
+        let time = Scale::until(longest * 1.02, 10);
+        let column_secs = (time.end / COLUMNS as f64).max(COLUMN_SECS_MIN.min(time.end / 10.0));
         let rates = runs.iter().flat_map(|run| run.rates(column_secs));
         let largest = rates.chain(traffic.link_bits_per_sec).filter(|rate| rate.is_finite()).fold(1.0, f64::max);
-        Self { time, rate: Scale::rounded(largest, 3), column_secs }
+        Self { time, rate: Scale::until(largest * 1.02, 3), column_secs }
     }
 
     fn x(&self, secs: f64) -> f64 {
@@ -238,7 +239,7 @@ impl Traffic {
 
     fn time_axis(&self, svg: &mut String, axes: &Axes, floor: f64) {
         let (unit, name) = time_unit(axes.time.end);
-        let axis = if unit == 1.0 { axes.time.clone() } else { Scale::exact(axes.time.end / unit, 10) };
+        let axis = if unit == 1.0 { axes.time.clone() } else { Scale::until(axes.time.end / unit, 10) };
         let decimals = axis.decimals(1.0);
         for tick in axis.ticks() {
             let x = axes.x(tick * unit);
