@@ -36,5 +36,5 @@ pub(crate) fn run(context: &Context, args: Args) -> anyhow::Result<()> {
         cluster: context.cluster().to_owned(),
     };
     let store = context.store_to_write()?.authored_by("rocks serve");
-    Ok(frontend::serve(&options, store, Log::new(ui::log), |_| {})?)
+    Ok(frontend::serve(&options, store, Log::new(ui::log))?)
 }

@@ -2,11 +2,121 @@
 
 use crate::context::Context;
 use crate::error::{Failure, Kind};
+use crate::ui::{self, Format};
+use rocks::cluster::{InstallState, Service};
+use rocks::net::frontend::{MachineStatus, StatusDocument};
+use rocks::net::look::Look;
+use std::io::IsTerminal;
+use std::time::Duration;
 
-/// Not there yet
+/// How often --watch looks.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Show how installations go, failures first
+///
+/// Asks the frontend that runs (rocks serve). Where none runs, shows what the cluster database knows: which machines
+/// wait, install, are installed or failed.
 #[derive(clap::Args)]
-pub(crate) struct Args {}
+#[command(after_help = "\
+Examples:
+  rocks status
+  rocks status --watch
+  rocks status --format json | jq .counts")]
+pub(crate) struct Args {
+    /// Go on showing, once a second, until Ctrl-C
+    #[arg(long)]
+    watch: bool,
+    /// The frontend to ask [default: where rocks serve said it listens]
+    #[arg(long, value_name = "URL")]
+    frontend: Option<String>,
+    /// How to print
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
 
-pub(crate) fn run(context: &Context, _args: Args) -> anyhow::Result<()> {
-    Err(Failure::new(Kind::Failed, format!("status does not exist yet ({})", context.cluster().display())).into())
+pub(crate) fn run(context: &Context, args: Args) -> anyhow::Result<()> {
+    let look = Look::new()?;
+    loop {
+        match ask(context, &look, args.frontend.as_deref()) {
+            Ok(status) => show(&status, args.format, args.watch)?,
+            Err(error) if args.frontend.is_some() => return Err(error),
+            Err(error) if args.watch => ui::note(&format!("{error:#}")),
+            Err(_) => return from_store(context, args.format),
+        }
+        if !args.watch {
+            return Ok(());
+        }
+        std::thread::sleep(LOOK);
+    }
+}
+
+/// What the frontend says.
+fn ask(context: &Context, look: &Look, frontend: Option<&str>) -> anyhow::Result<StatusDocument> {
+    let urls: Vec<String> = match frontend {
+        Some(url) => vec![url.trim_end_matches('/').to_owned()],
+        None => {
+            let endpoint = context.store()?.read(|r| r.endpoint(Service::Http))?;
+            endpoint.map(|e| e.addresses.iter().map(|at| format!("http://{at}")).collect()).unwrap_or_default()
+        }
+    };
+    let mut last = Failure::new(Kind::NotFound, "no frontend ever ran in this cluster")
+        .hint("start one with: rocks serve")
+        .into();
+    for url in urls {
+        match look.get(&format!("{url}/status.json"), None) {
+            Ok(body) => return Ok(serde_json::from_slice(&body)?),
+            Err(error) => last = error.into(),
+        }
+    }
+    Err(last)
+}
+
+fn show(status: &StatusDocument, format: Format, over: bool) -> anyhow::Result<()> {
+    if format == Format::Json {
+        return ui::json(status);
+    }
+    if over && std::io::stdout().is_terminal() {
+        // Home, and clear what was there.
+        ui::print("\x1b[H\x1b[2J")?;
+    }
+    let counts = status.counts.iter().filter(|(_, count)| **count > 0).map(|(phase, count)| format!("{count} {phase}"));
+    let counts: Vec<String> = counts.collect();
+    let counts = if counts.is_empty() { "no machine installs".to_owned() } else { counts.join(", ") };
+    ui::note(&format!("{counts}; {} out of the frontend", ui::bytes(status.package_bytes_sent)));
+    let headings = ["HOST", "PHASE", "PACKAGES", "OF", "SPEED", "PEERS", "FROM PEERS", "LEFT", "SILENT", "MESSAGE"];
+    ui::table(&headings, &status.machines.iter().map(row).collect::<Vec<_>>())
+}
+
+fn row(machine: &MachineStatus) -> Vec<String> {
+    let report = &machine.report;
+    let speed = (machine.bytes_per_sec > 0).then(|| format!("{}/s", ui::bytes(machine.bytes_per_sec)));
+    vec![
+        machine.host.to_string(),
+        report.phase.as_str().to_owned(),
+        ui::bytes(report.bytes),
+        ui::bytes(report.total_bytes),
+        ui::cell(speed),
+        report.peers.to_string(),
+        format!("{:.0} %", machine.peer_share * 100.0),
+        ui::cell(machine.secs_left.map(|secs| format!("{secs} s"))),
+        format!("{} s", machine.silent_secs),
+        report.message.clone().unwrap_or_default(),
+    ]
+}
+
+/// What the cluster database knows, failures first.
+fn from_store(context: &Context, format: Format) -> anyhow::Result<()> {
+    ui::note("no frontend answers: this is what the cluster database knows");
+    let boots = context.store()?.read(|r| r.boots())?;
+    let mut rows: Vec<_> = boots.into_iter().filter(|(_, boot)| boot.state.is_some()).collect();
+    rows.sort_by_key(|(_, boot)| (boot.state != Some(InstallState::Failed), boot.state == Some(InstallState::Installed)));
+    if format == Format::Json {
+        let machines = rows.iter().map(|(host, boot)| serde_json::json!({"host": host, "boot": boot}));
+        return ui::json(&serde_json::json!({ "machines": machines.collect::<Vec<_>>() }));
+    }
+    let shown = rows.iter().map(|(host, boot)| {
+        let changed = boot.changed.strftime("%Y-%m-%d %H:%M:%S").to_string();
+        vec![host.to_string(), boot.action.to_string(), ui::cell(boot.state), changed, boot.note.clone().unwrap_or_default()]
+    });
+    ui::table(&["HOST", "BOOT", "INSTALLATION", "SINCE (UTC)", "MESSAGE"], &shown.collect::<Vec<_>>())
 }

@@ -5,7 +5,7 @@ use crate::cluster::{BootAction, HostName, InstallState};
 use crate::net::log::Log;
 use crate::net::report::{Phase, Report};
 use crate::store::{Store, StoreError};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
@@ -38,8 +38,8 @@ struct Install {
 }
 
 /// One row of the board, as it is shown.
-#[derive(Debug, Clone, Serialize)]
-pub struct Row {
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct MachineStatus {
     /// The machine.
     pub host: HostName,
     /// What it says.
@@ -50,7 +50,7 @@ pub struct Row {
     /// The share of its bytes that came from other machines.
     pub peer_share: f64,
     /// What is left at this speed.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secs_left: Option<u64>,
     /// When it was last heard of.
     pub silent_secs: u64,
@@ -204,35 +204,35 @@ impl Board {
     }
 
     /// The rows that changed after this count, failures first, and the count now.
-    pub(super) fn rows_since(&self, change: u64) -> (Vec<Row>, u64) {
+    pub(super) fn rows_since(&self, change: u64) -> (Vec<MachineStatus>, u64) {
         let rows = self.rows.lock().expect("nobody panics while holding the board");
         let changed = rows.installs.iter().filter(|(_, install)| install.change > change);
-        let mut shown: Vec<Row> = changed.map(|(host, install)| row(host, install)).collect();
+        let mut shown: Vec<MachineStatus> = changed.map(|(host, install)| row(host, install)).collect();
         shown.sort_by_key(|row| (row.report.phase != Phase::Failed, !row.report.phase.is_active()));
         (shown, rows.changes)
     }
 
     /// How many machines are in each phase.
-    pub(super) fn counts(&self) -> BTreeMap<&'static str, u64> {
+    pub(super) fn counts(&self) -> BTreeMap<String, u64> {
         let mut counts: BTreeMap<_, _> =
             [Phase::Starting, Phase::Fetching, Phase::Serving, Phase::Installed, Phase::Failed]
                 .into_iter()
-                .map(|phase| (phase.as_str(), 0))
+                .map(|phase| (phase.as_str().to_owned(), 0))
                 .collect();
         let rows = self.rows.lock().expect("nobody panics while holding the board");
         for install in rows.installs.values() {
-            *counts.entry(install.report.phase.as_str()).or_default() += 1;
+            *counts.entry(install.report.phase.as_str().to_owned()).or_default() += 1;
         }
         counts
     }
 }
 
-fn row(host: &HostName, install: &Install) -> Row {
+fn row(host: &HostName, install: &Install) -> MachineStatus {
     let report = install.report.clone();
     let came = report.peer_bytes + report.frontend_bytes;
     let left = report.total_bytes.saturating_sub(report.bytes);
     let fetches = report.phase == Phase::Fetching && install.bytes_per_sec >= 1.0;
-    Row {
+    MachineStatus {
         host: host.clone(),
         bytes_per_sec: if fetches { install.bytes_per_sec as u64 } else { 0 },
         peer_share: if came == 0 { 0.0 } else { report.peer_bytes as f64 / came as f64 },

@@ -15,7 +15,7 @@ mod status;
 mod who;
 
 pub use compiler::{Compiler, HostProfile};
-pub use installs::{Row, SILENCE};
+pub use installs::{MachineStatus, SILENCE};
 pub use status::StatusDocument;
 
 use super::NetError;
@@ -40,6 +40,8 @@ use tokio::sync::watch;
 const SWEEP: Duration = Duration::from_secs(5);
 /// How often the store is looked at for new distributions.
 const LOOK: Duration = Duration::from_secs(1);
+/// How long the last transitions may take to be written.
+const STOP_SECS_MAX: Duration = Duration::from_secs(2);
 /// File descriptors that a frontend asks the system for.
 const DESCRIPTORS: u64 = 65_536;
 
@@ -80,6 +82,19 @@ pub(super) struct Counters {
     package_bytes: Arc<AtomicU64>,
 }
 
+impl Counters {
+    fn new() -> Self {
+        Self {
+            started: Instant::now(),
+            requests: AtomicU64::new(0),
+            profiles: AtomicU64::new(0),
+            refused: AtomicU64::new(0),
+            events: AtomicU64::new(0),
+            package_bytes: Arc::default(),
+        }
+    }
+}
+
 impl Shared {
     /// The tree that is served from this folder.
     fn tree(&self, root: &std::path::Path) -> Arc<Tree> {
@@ -88,68 +103,80 @@ impl Shared {
     }
 }
 
-/// Serves until SIGTERM or Ctrl-C. Calls `ready` once it listens.
-pub fn serve(options: &Options, store: Store, log: Log, ready: impl FnOnce(SocketAddr)) -> Result<(), NetError> {
+/// Serves until SIGTERM or Ctrl-C. The store is the cluster's.
+pub fn serve(options: &Options, store: Store, log: Log) -> Result<(), NetError> {
     super::raise_descriptors(DESCRIPTORS);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(|error| NetError::Said(format!("cannot start threads: {error}")))?;
-    let result = runtime.block_on(run(options, Arc::new(store), log, ready));
+    let result = runtime.block_on(async {
+        let running = Running::start(options, Arc::new(store), log).await?;
+        super::ended().await;
+        running.stop().await;
+        Ok(())
+    });
     runtime.shutdown_timeout(Duration::from_secs(1));
     result
 }
 
-async fn run(options: &Options, store: Arc<Store>, log: Log, ready: impl FnOnce(SocketAddr)) -> Result<(), NetError> {
-    let listener = server::listen(options.listen)?;
-    let peers = server::listen(SocketAddr::new(options.listen.ip(), options.peer_port))?;
-    let local = |listener: &tokio::net::TcpListener| {
-        listener.local_addr().map_err(|source| NetError::Listen { address: options.listen, source })
-    };
-    let (http_at, seed_at) = (local(&listener)?, local(&peers)?);
-    let (board, transitions) = Board::new(log.clone());
-    board.take_over(&store).map_err(|error| NetError::Said(error.to_string()))?;
-    let upload = options.rate.map(|rate| Arc::new(Bucket::new(rate.bytes_per_sec())));
-    let shared = Arc::new(Shared {
-        compiler: Compiler::new(&options.cluster),
-        board,
-        trees: Mutex::default(),
-        seeds: seeds::Seeds::new(Arc::clone(&store), upload.clone(), log.clone()),
-        counters: Counters {
-            started: Instant::now(),
-            requests: AtomicU64::new(0),
-            profiles: AtomicU64::new(0),
-            refused: AtomicU64::new(0),
-            events: AtomicU64::new(0),
-            package_bytes: Arc::default(),
-        },
-        cluster: options.cluster.clone(),
-        refused: Mutex::default(),
-        log: log.clone(),
-        store: Arc::clone(&store),
-    });
-    tell_endpoints(&store, http_at, seed_at)?;
-    shared.seeds.refresh(&shared).await;
+/// A frontend that runs.
+pub struct Running {
+    /// Where it listens for HTTP.
+    pub http: SocketAddr,
+    /// Where it listens for peers.
+    pub peers: SocketAddr,
+    shared: Arc<Shared>,
+    stop: watch::Sender<bool>,
+    serving: tokio::task::JoinHandle<()>,
+    writer: tokio::task::JoinHandle<()>,
+}
 
-    let (stop, stopped) = watch::channel(false);
-    let writer = tokio::spawn(installs::write_transitions(Arc::clone(&store), transitions, log.clone()));
-    tokio::spawn(shared.seeds.door().run(peers));
-    tokio::spawn(keep_up(Arc::clone(&shared)));
-    let service = Arc::new(Routes::new(Arc::clone(&shared)));
-    let serving =
-        server::serve(listener, service, server::Options { upload, tls: None, log: log.clone(), stop: stopped });
-    let serving = tokio::spawn(serving);
-    log.info("serving", &[("http", &http_at), ("peers", &seed_at)]);
-    ready(http_at);
+impl Running {
+    /// Listens, seeds what is published, and serves.
+    pub async fn start(options: &Options, store: Arc<Store>, log: Log) -> Result<Self, NetError> {
+        let listener = server::listen(options.listen)?;
+        let peers = server::listen(SocketAddr::new(options.listen.ip(), options.peer_port))?;
+        let local = |listener: &tokio::net::TcpListener| {
+            listener.local_addr().map_err(|source| NetError::Listen { address: options.listen, source })
+        };
+        let (http_at, seed_at) = (local(&listener)?, local(&peers)?);
+        let (board, transitions) = Board::new(log.clone());
+        board.take_over(&store)?;
+        let upload = options.rate.map(|rate| Arc::new(Bucket::new(rate.bytes_per_sec())));
+        let shared = Arc::new(Shared {
+            compiler: Compiler::new(&options.cluster),
+            board,
+            trees: Mutex::default(),
+            seeds: seeds::Seeds::new(Arc::clone(&store), upload.clone(), log.clone()),
+            counters: Counters::new(),
+            cluster: options.cluster.clone(),
+            refused: Mutex::default(),
+            log: log.clone(),
+            store: Arc::clone(&store),
+        });
+        tell_endpoints(&store, http_at, seed_at)?;
+        shared.seeds.refresh(&shared).await;
+        let (stop, stopped) = watch::channel(false);
+        let writer = tokio::spawn(installs::write_transitions(store, transitions, log.clone()));
+        tokio::spawn(shared.seeds.door().run(peers));
+        tokio::spawn(keep_up(Arc::clone(&shared)));
+        let service = Arc::new(Routes::new(Arc::clone(&shared)));
+        let served = server::Options { upload, tls: None, log: log.clone(), stop: stopped };
+        let serving = tokio::spawn(server::serve(listener, service, served));
+        log.info("serving", &[("http", &http_at), ("peers", &seed_at)]);
+        Ok(Self { http: http_at, peers: seed_at, shared, stop, serving, writer })
+    }
 
-    super::ended().await;
-    log.info("stopping", &[]);
-    stop.send_replace(true);
-    let _ = serving.await;
-    // Whoever still holds the board lets go of it; then the last transitions are written.
-    drop(shared);
-    let _ = tokio::time::timeout(Duration::from_secs(2), writer).await;
-    Ok(())
+    /// Ends: answers under way have a moment, and the last transitions are written.
+    pub async fn stop(self) {
+        self.shared.log.info("stopping", &[]);
+        self.stop.send_replace(true);
+        let _ = self.serving.await;
+        // Whoever still holds the board lets go of it; then the writer sees its end.
+        drop(self.shared);
+        let _ = tokio::time::timeout(STOP_SECS_MAX, self.writer).await;
+    }
 }
 
 /// Writes into the store where this frontend can be reached.
@@ -161,7 +188,7 @@ fn tell_endpoints(store: &Store, http: SocketAddr, seed: SocketAddr) -> Result<(
         }
         Ok(())
     });
-    written.map_err(|error| NetError::Said(error.to_string()))
+    Ok(written?)
 }
 
 /// Sweeps the board, and follows the store's distributions.

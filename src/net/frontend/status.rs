@@ -2,10 +2,10 @@
 //! script), the same as JSON.
 
 use super::Shared;
-use super::installs::Row;
+use super::installs::MachineStatus;
 use crate::net::http::{Response, Segment};
 use minijinja::{AutoEscape, Environment, Value, context};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -22,7 +22,7 @@ const VIEWERS_MAX: usize = 64;
 const TELL: Duration = Duration::from_secs(1);
 
 /// Everything that `/status.json` says.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct StatusDocument {
     /// Package bytes out of the frontend, over HTTP and by its seeds.
     pub package_bytes_sent: u64,
@@ -37,9 +37,9 @@ pub struct StatusDocument {
     /// Time since the start.
     pub uptime_secs: f64,
     /// How many machines are in each phase.
-    pub counts: BTreeMap<&'static str, u64>,
+    pub counts: BTreeMap<String, u64>,
     /// The machines, failures first.
-    pub machines: Vec<Row>,
+    pub machines: Vec<MachineStatus>,
 }
 
 fn document(shared: &Shared, since: u64) -> (StatusDocument, u64) {
@@ -90,7 +90,7 @@ pub(super) fn page(shared: &Shared) -> Response {
 
 /// The document as the page's template sees it.
 fn shown(document: &StatusDocument) -> Value {
-    let machine = |row: &Row| {
+    let machine = |row: &MachineStatus| {
         context! {
             host => row.host.as_str(),
             phase => row.report.phase.as_str(),
@@ -108,7 +108,7 @@ fn shown(document: &StatusDocument) -> Value {
         package_bytes_sent => document.package_bytes_sent,
         seed_peers => document.seed_peers,
         profiles_served => document.profiles_served,
-        counts => Value::from_pairs(document.counts.iter().map(|(phase, count)| (*phase, *count))),
+        counts => Value::from_pairs(document.counts.iter().map(|(phase, count)| (phase.as_str(), *count))),
         machines => document.machines.iter().map(machine).collect::<Vec<_>>(),
     }
 }
