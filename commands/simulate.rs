@@ -99,7 +99,7 @@ enum Known {
 
 pub(crate) fn run(_context: &Context, args: Args) -> anyhow::Result<()> {
     let scenario = scenario(&args)?;
-    let bar = ui::progress("simulating", u64::from(scenario.machines));
+    let bar = ui::count_progress(u64::from(scenario.machines), "simulating");
     let mut told = |progress: Progress| bar.set_position(u64::from(progress.done));
     let outcome = simulate(&scenario, &mut told).map_err(|error| {
         let kind = match error {

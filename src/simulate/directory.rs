@@ -1,31 +1,75 @@
-//! temporary handout
+//! The real tracker, asked by simulated machines. Whoever it points at must be installing.
+
 use super::network::Network;
 use super::scenario::Scenario;
-use super::world::address;
-use crate::swarm::{AnnounceEvent, Generator};
-use crate::torrent::PeerId;
+use super::world::{FRONTEND, address, node_at};
+use crate::swarm::AnnounceEvent;
+use crate::torrent::{InfoHash, PeerId};
+use crate::tracker::{TrackedHost, Tracker};
+use crate::wire::{Announce, Event};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-pub(super) struct Directory { members: Vec<u32>, random: Generator, racks: Vec<Option<u32>> }
+/// The only swarm of a simulation.
+const SWARM: InfoHash = InfoHash([0x5e; 20]);
+
+/// The tracker, and who is really installing.
+pub(super) struct Directory {
+    tracker: Tracker,
+    installing: Vec<bool>,
+    racks: Vec<Option<u32>>,
+}
 
 impl Directory {
     pub(super) fn new(scenario: &Scenario, network: &Network) -> Self {
-        Self { members: Vec::new(), random: Generator::new(scenario.seed_value ^ 77), racks: (0..=scenario.machines).map(|n| network.rack(n)).collect() }
+        let mut tracker = Tracker::new(scenario.seed_value);
+        tracker.set_seeds(vec![address(FRONTEND)]);
+        let racks: Vec<Option<u32>> = (0..=scenario.machines).map(|node| network.rack(node)).collect();
+        tracker.set_hosts((1..=scenario.machines).map(|node| host(node, racks[node as usize], true)));
+        let installing = (0..=scenario.machines).map(|node| node != FRONTEND).collect();
+        Self { tracker, installing, racks }
     }
-    pub(super) fn announce(&mut self, _now: Duration, node: u32, _id: PeerId, _event: AnnounceEvent, _left: u64) -> Result<Option<(Vec<SocketAddr>, Duration)>, String> {
-        let mut near = Vec::new(); let mut far = Vec::new();
-        let n = self.members.len();
-        for _ in 0..200.min(n*3) {
-            let m = self.members[self.random.below(n as u64) as usize];
-            if m == node { continue; }
-            let list = if self.racks[m as usize] == self.racks[node as usize] { &mut near } else { &mut far };
-            if !list.contains(&m) { list.push(m); }
+
+    /// Announces for a machine. What comes back is whom it may connect to and when to announce again, nothing where
+    /// the machine says goodbye.
+    pub(super) fn announce(
+        &mut self,
+        now: Duration,
+        node: u32,
+        peer_id: PeerId,
+        event: AnnounceEvent,
+        left_bytes: u64,
+    ) -> Result<Option<(Vec<SocketAddr>, Duration)>, String> {
+        let from = address(node);
+        let event = match event {
+            AnnounceEvent::Started => Event::Started,
+            AnnounceEvent::Completed => Event::Completed,
+            AnnounceEvent::Interval => Event::Periodic,
+            AnnounceEvent::Stopped => Event::Stopped,
+        };
+        let announce = Announce { left_bytes, event, ..Announce::new(SWARM, peer_id, from.port()) };
+        let reply = self.tracker.announce(now, from.ip(), &announce).map_err(|refusal| refusal.to_string())?;
+        if event == Event::Stopped {
+            return Ok(None);
         }
-        near.truncate(if self.racks[node as usize].is_some() {16} else {24}); far.truncate(8);
-        near.extend(far);
-        if !self.members.contains(&node) { self.members.push(node); }
-        Ok(Some((near.into_iter().map(address).collect(), Duration::from_secs(30))))
+        let peers: Vec<SocketAddr> = reply.peers.iter().map(|peer| peer.address).collect();
+        let is_wrong = |peer: &&SocketAddr| {
+            let at = node_at(**peer);
+            at != Some(FRONTEND) && !at.is_some_and(|at| self.installing[at as usize] && at != node)
+        };
+        match peers.iter().find(is_wrong) {
+            Some(peer) => Err(format!("pointed at '{peer}', which is not installing")),
+            None => Ok(Some((peers, Duration::from_secs(u64::from(reply.interval_secs))))),
+        }
     }
-    pub(super) fn left(&mut self, node: u32) { self.members.retain(|m| *m != node); }
+
+    /// A machine is installed and no longer in any swarm.
+    pub(super) fn left(&mut self, node: u32) {
+        self.installing[node as usize] = false;
+        self.tracker.host_changed(host(node, self.racks[node as usize], false));
+    }
+}
+
+fn host(node: u32, rack: Option<u32>, installing: bool) -> TrackedHost {
+    TrackedHost { name: format!("compute-{node}"), addresses: vec![address(node).ip()], rack, installing }
 }

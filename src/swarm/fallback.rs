@@ -30,6 +30,7 @@ const HTTP_RETRY_MAX: Duration = Duration::from_secs(5);
 #[derive(Debug, Default)]
 pub(super) struct Fallback {
     starving_since: Option<Duration>,
+    /// When the installer last got something, or began to wait.
     demanded_at: Option<Duration>,
     asked_at: Option<Duration>,
     asked_demand_at: Option<Duration>,
@@ -47,6 +48,10 @@ impl Fallback {
     pub(super) fn demanded(&mut self, now: Duration) {
         self.demanded_at.get_or_insert(now);
         self.asked_demand_at = None;
+    }
+    /// Something the installer waited for has come.
+    pub(super) fn demand_moved(&mut self, now: Duration) {
+        self.demanded_at = Some(now);
     }
     /// Nothing has been in flight for so long that every way is right.
     pub(super) fn is_desperate(&self, now: Duration) -> bool {

@@ -361,7 +361,10 @@ impl Session {
         }
         let sender = self.senders.remove(&piece);
         if ok {
-            self.demand.retain(|demanded| *demanded != piece);
+            if let Some(at) = self.demand.iter().position(|demanded| *demanded == piece) {
+                self.demand.remove(at);
+                self.fallback.demand_moved(now);
+            }
             self.crossing.remove(&piece);
             self.act(Action::PieceDone { piece });
             self.tell(now, piece);
