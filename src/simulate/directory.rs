@@ -23,7 +23,6 @@ pub(super) struct Directory {
 impl Directory {
     pub(super) fn new(scenario: &Scenario, network: &Network) -> Self {
         let mut tracker = Tracker::new(scenario.seed_value);
-        tracker.set_seeds(vec![address(FRONTEND)]);
         let racks: Vec<Option<u32>> = (0..=scenario.machines).map(|node| network.rack(node)).collect();
         tracker.set_hosts((1..=scenario.machines).map(|node| host(node, racks[node as usize], true)));
         let installing = (0..=scenario.machines).map(|node| node != FRONTEND).collect();
@@ -71,5 +70,6 @@ impl Directory {
 }
 
 fn host(node: u32, rack: Option<u32>, installing: bool) -> TrackedHost {
-    TrackedHost { name: format!("compute-{node}"), addresses: vec![address(node).ip()], rack, installing }
+    let (name, seed) = (format!("compute-{node}"), Some(address(FRONTEND)));
+    TrackedHost { name, addresses: vec![address(node).ip()], rack, installing, seed }
 }

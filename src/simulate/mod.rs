@@ -19,7 +19,6 @@ mod outcome;
 mod scenario;
 mod world;
 
-
 pub use outcome::{Outcome, Progress, SimulationError};
 pub use scenario::{Faults, Racks, Scenario};
 

@@ -79,7 +79,14 @@ impl Network {
 
     /// Sends a block now, over a way out that is free. Gives when it is out and when it is in. `draw` gives numbers in
     /// 0..1.
-    pub(super) fn send(&mut self, now: Time, from: u32, to: u32, bytes: u64, draw: impl FnMut() -> f64) -> (Time, Time) {
+    pub(super) fn send(
+        &mut self,
+        now: Time,
+        from: u32,
+        to: u32,
+        bytes: u64,
+        draw: impl FnMut() -> f64,
+    ) -> (Time, Time) {
         let (begins, out) = self.out[from as usize].pass(now, now, bytes);
         let (mut begins, mut ends) = (begins + self.latency, out + self.latency);
         let (from_rack, to_rack) = (self.rack(from), self.rack(to));

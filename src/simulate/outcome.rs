@@ -114,7 +114,8 @@ impl Outcome {
             end_secs: Some(self.all_secs),
             samples: self.traffic.clone(),
         };
-        let subtitle = format!("{} machines, {:.0} MB each, simulated", self.machines, scenario.size.bytes() as f64 / 1e6);
+        let subtitle =
+            format!("{} machines, {:.0} MB each, simulated", self.machines, scenario.size.bytes() as f64 / 1e6);
         Traffic {
             title: "What left the frontend".to_owned(),
             subtitle,

@@ -14,7 +14,8 @@ use super::outcome::{Progress, SimulationError};
 use super::scenario::Scenario;
 use crate::draw::Sample;
 use crate::swarm::{
-    Action, AnnounceEvent, Direction, Event, Generator, Message, PeerKey, Session, SessionConfig, Source, WebSeedOutcome,
+    Action, AnnounceEvent, Direction, Event, Generator, Message, PeerKey, Session, SessionConfig, Source,
+    WebSeedOutcome,
 };
 use crate::torrent::{Block, PeerId, PieceIndex};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
