@@ -82,7 +82,7 @@ fn package_keys(files: &[PathBuf], kept: Option<Vec<u8>>) -> anyhow::Result<Pack
         let text = std::fs::read_to_string(file).with_context(|| format!("cannot read '{}'", file.display()))?;
         keys.add(file, &text)?;
     }
-    if let (true, Some(kept)) = (files.is_empty(), kept) {
+    if let (true, Some(kept)) = (files.is_empty(), kept.filter(|kept| !kept.is_empty())) {
         keys.add(Path::new("the keys given before"), &String::from_utf8_lossy(&kept))?;
     }
     Ok(keys)

@@ -346,3 +346,218 @@ fn assemble(
         changed,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::demo::packages::{DistributionSpec, make_distribution};
+    use crate::demo::repodata;
+    use proptest::prelude::*;
+
+    const SIGNER: &str = include_str!("../../testdata/distribution/keys/signer.secret.asc");
+    const SIGNER_PUBLIC: &str = include_str!("../../testdata/distribution/keys/signer.public.asc");
+    const STRANGER_PUBLIC: &str = include_str!("../../testdata/distribution/keys/stranger.public.asc");
+
+    struct Made {
+        folder: tempfile::TempDir,
+        hrefs: Vec<String>,
+    }
+
+    fn made(signing_key: Option<&str>) -> Made {
+        let folder = tempfile::tempdir().expect("tempdir");
+        let spec = DistributionSpec {
+            bytes: 1 << 20,
+            packages: 12,
+            signing_key: signing_key.map(str::to_owned),
+            ..DistributionSpec::default()
+        };
+        let hrefs = make_distribution(folder.path(), &spec).expect("made").hrefs;
+        Made { folder, hrefs }
+    }
+
+    impl Made {
+        fn path(&self, n: usize) -> PathBuf {
+            self.folder.path().join(&self.hrefs[n])
+        }
+
+        fn publish(&self, previous: Option<&Snapshot>, keys: &[&str]) -> Result<Snapshot, DistributionError> {
+            let mut package_keys = PackageKeys::default();
+            for key in keys {
+                package_keys.add(Path::new("key"), key).expect("a key");
+            }
+            publish(&Publication {
+                name: DistributionName::parse("el9").expect("a name"),
+                path: self.folder.path(),
+                release: Release::Rhel9,
+                arch: Arch::X86_64,
+                previous: previous.map(|snapshot| Previous {
+                    distribution: snapshot.distribution.clone(),
+                    metainfo: snapshot.metainfo.to_bytes(),
+                    records: snapshot.records.clone(),
+                }),
+                keys: &package_keys,
+                observer: &(),
+            })
+        }
+
+        /// Makes the metadata anew for what is there.
+        fn write_repodata(&self) {
+            std::fs::remove_dir_all(self.folder.path().join("repodata")).expect("removed");
+            repodata::write(self.folder.path(), &self.hrefs, &[], 1).expect("written");
+        }
+
+        fn spoil(&self, n: usize) {
+            let mut bytes = std::fs::read(self.path(n)).expect("readable");
+            let last = bytes.len() - 100;
+            bytes[last] ^= 1;
+            std::fs::write(self.path(n), bytes).expect("written");
+        }
+    }
+
+    fn faults(result: Result<Snapshot, DistributionError>) -> Vec<String> {
+        match result {
+            Err(DistributionError::Faults { faults }) => faults.iter().map(ToString::to_string).collect(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_snapshot_has_every_file_sorted_and_at_the_beginning_of_a_piece() {
+        let made = made(None);
+        let image = made.folder.path().join("images/pxeboot/vmlinuz");
+        std::fs::create_dir_all(image.parent().expect("a folder")).expect("made");
+        std::fs::write(&image, "kernel").expect("written");
+        std::fs::write(made.folder.path().join("images/boot.iso"), "for people").expect("written");
+        let snapshot = made.publish(None, &[]).expect("published");
+        let metainfo = Metainfo::parse(&snapshot.metainfo.to_bytes()).expect("what we made");
+        let layout = metainfo.layout();
+        assert_eq!(layout.piece_length_bytes(), 256 << 10);
+        let real: Vec<_> = layout.files().iter().filter(|file| !file.is_pad).collect();
+        let names: Vec<String> = real.iter().map(|file| file.path.to_string()).collect();
+        assert!(names.is_sorted(), "{names:?}");
+        assert_eq!(names.len() as u64, snapshot.files);
+        for name in made.hrefs.iter().map(String::as_str).chain(["repodata/repomd.xml", "images/pxeboot/vmlinuz"]) {
+            assert!(names.iter().any(|there| there == name), "{name} is missing");
+        }
+        assert!(!names.iter().any(|name| name.ends_with(".iso")));
+        for file in real {
+            assert_eq!(file.offset_bytes % u64::from(layout.piece_length_bytes()), 0, "{}", file.path);
+            let bytes = std::fs::read(made.folder.path().join(file.path.as_str())).expect("readable");
+            for (piece, payload) in layout.pieces_of(file).zip(bytes.chunks(layout.piece_length_bytes() as usize)) {
+                assert!(metainfo.verify_piece(piece, payload), "{}", file.path);
+            }
+        }
+        assert_eq!((snapshot.distribution.serial, snapshot.distribution.packages), (1, 12));
+        assert_eq!(metainfo.envelope.own[SERIAL_KEY], b"1");
+    }
+
+    #[test]
+    fn only_what_has_changed_is_read_again_and_only_a_change_counts() {
+        let made = made(None);
+        let first = made.publish(None, &[]).expect("published");
+        assert_eq!(first.files_read, first.files);
+        let again = made.publish(Some(&first), &[]).expect("published");
+        assert_eq!((again.files_read, again.changed, again.distribution.serial), (0, false, 1));
+        assert_eq!(again.metainfo.to_bytes(), first.metainfo.to_bytes());
+        let time = std::time::SystemTime::now();
+        std::fs::File::options()
+            .append(true)
+            .open(made.path(3))
+            .and_then(|file| file.set_modified(time))
+            .expect("touched");
+        let touched = made.publish(Some(&first), &[]).expect("published");
+        assert_eq!((touched.files_read, touched.changed), (1, false));
+        std::fs::remove_file(made.path(0)).expect("removed");
+        let fewer = Made { hrefs: made.hrefs[1..].to_vec(), folder: made.folder };
+        fewer.write_repodata();
+        let changed = fewer.publish(Some(&touched), &[]).expect("published");
+        assert_eq!((changed.changed, changed.distribution.serial, changed.distribution.packages), (true, 2, 11));
+        assert!(changed.files_read <= 6, "{} files read", changed.files_read);
+    }
+
+    #[test]
+    fn every_faulty_file_is_named() {
+        let made = made(None);
+        std::fs::remove_file(made.path(1)).expect("removed");
+        std::fs::File::options().write(true).open(made.path(4)).and_then(|file| file.set_len(100)).expect("cut");
+        made.spoil(7);
+        std::fs::remove_file(made.path(9)).expect("removed");
+        std::os::unix::fs::symlink("/etc/hostname", made.path(9)).expect("linked");
+        let found = faults(made.publish(None, &[]));
+        assert_eq!(found.len(), 4, "{found:?}");
+        for (n, why) in [(1, "is missing"), (4, "has 100 bytes"), (7, "another sha256"), (9, "leads out of the tree")] {
+            let named = found.iter().any(|fault| fault.contains(&made.hrefs[n]) && fault.contains(why));
+            assert!(named, "{} {why}: {found:?}", made.hrefs[n]);
+        }
+    }
+
+    #[test]
+    fn with_keys_every_package_must_be_signed_by_one_of_them() {
+        let signed = made(Some(SIGNER));
+        let snapshot = signed.publish(None, &[STRANGER_PUBLIC, SIGNER_PUBLIC]).expect("published");
+        assert_eq!(snapshot.files_read, snapshot.files);
+        let found = faults(signed.publish(Some(&snapshot), &[STRANGER_PUBLIC]));
+        assert_eq!(found.len(), 12, "{found:?}");
+        assert!(found.iter().all(|fault| fault.contains("signed with another key")), "{found:?}");
+
+        let unsigned = made(None);
+        let quiet = unsigned.publish(None, &[]).expect("without keys nobody looks");
+        let found = faults(unsigned.publish(Some(&quiet), &[SIGNER_PUBLIC]));
+        assert_eq!(found.len(), 12, "{found:?}");
+        assert!(found.iter().all(|fault| fault.contains("is not signed")), "{found:?}");
+    }
+
+    #[test]
+    fn a_signed_package_with_another_payload_or_header_is_named() {
+        let signed = made(Some(SIGNER));
+        signed.spoil(5);
+        let mut bytes = std::fs::read(signed.path(6)).expect("readable");
+        let at = bytes.windows(5).position(|window| window == b"Made ").expect("the description is in the header");
+        bytes[at] ^= 1;
+        std::fs::write(signed.path(6), bytes).expect("written");
+        // Whoever changes a package can change the metadata too.
+        signed.write_repodata();
+        let found = faults(signed.publish(None, &[SIGNER_PUBLIC]));
+        assert_eq!(found.len(), 2, "{found:?}");
+        assert!(found[0].contains(&signed.hrefs[5]) && found[0].contains("does not vouch for"), "{found:?}");
+        assert!(found[1].contains(&signed.hrefs[6]) && found[1].contains("wrong signature"), "{found:?}");
+    }
+
+    #[test]
+    fn the_checksums_of_an_installer_tree_are_checked() {
+        let made = made(None);
+        std::fs::create_dir(made.folder.path().join("images")).expect("made");
+        std::fs::write(made.folder.path().join("images/install.img"), "image").expect("written");
+        let info = "[general]\nfamily = x\n[checksums]\nimages/install.img = sha256:00\n[stage2]\n";
+        std::fs::write(made.folder.path().join(TREE_INFO), info).expect("written");
+        let found = faults(made.publish(None, &[]));
+        assert!(found.len() == 1 && found[0].contains("images/install.img"), "{found:?}");
+    }
+
+    proptest! {
+        #[test]
+        fn spoiled_records_are_as_good_as_none(records in prop::collection::vec(any::<u8>(), 0..50)) {
+            let metainfo = records.clone();
+            let distribution = Distribution {
+                name: DistributionName::parse("a").expect("a name"),
+                path: PathBuf::new(),
+                release: Release::Rhel9,
+                arch: Arch::X86_64,
+                info_hash: crate::torrent::InfoHash([0; 20]),
+                serial: 1,
+                packages: 0,
+                bytes: 0,
+            };
+            let publication = Publication {
+                name: distribution.name.clone(),
+                path: Path::new("/"),
+                release: Release::Rhel9,
+                arch: Arch::X86_64,
+                previous: Some(Previous { distribution, metainfo, records }),
+                keys: &PackageKeys::default(),
+                observer: &(),
+            };
+            prop_assert!(Known::new(&publication, 1 << 18).records.is_empty());
+        }
+    }
+}

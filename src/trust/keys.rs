@@ -37,7 +37,8 @@ impl Keys {
             let path = folder.join(name);
             let text = read_or_make(&path, || {
                 let mut bytes = [0; 32];
-                getrandom::fill(&mut bytes).map_err(|error| std::io::Error::other(error.to_string()))?;
+                let dice = rustls::crypto::ring::default_provider().secure_random;
+                dice.fill(&mut bytes).map_err(|_| std::io::Error::other("the system gives no randomness"))?;
                 Ok(to_hex(&bytes) + "\n")
             })?;
             from_hex(text.trim_end()).ok_or_else(|| TrustError::BadKey(format!("'{}'", path.display())))
