@@ -1,12 +1,30 @@
 //! `rocks track`.
 
 use crate::context::Context;
-use crate::error::{Failure, Kind};
+use crate::ui;
+use rocks::net::announce::track;
+use rocks::net::log::Log;
+use std::net::SocketAddr;
 
-/// Not there yet
+/// Tell installing machines of each other: the BitTorrent tracker of the cluster
+///
+/// Answers announces and scrapes over HTTP and UDP on one port, until it is ended. Only hosts that are installing are
+/// answered and named; who is who is read from the cluster database, while other commands change it.
 #[derive(clap::Args)]
-pub(crate) struct Args {}
+#[command(after_help = "\
+Examples:
+  rocks track
+  rocks track --listen 10.1.1.1:6969
+  curl http://10.1.1.1:6969/scrape")]
+pub(crate) struct Args {
+    /// Where to listen, for TCP and UDP
+    #[arg(long, value_name = "ADDR:PORT", default_value = "0.0.0.0:6969")]
+    listen: SocketAddr,
+}
 
-pub(crate) fn run(context: &Context, _args: Args) -> anyhow::Result<()> {
-    Err(Failure::new(Kind::Failed, format!("track does not exist yet ({})", context.cluster().display())).into())
+pub(crate) fn run(context: &Context, args: Args) -> anyhow::Result<()> {
+    let store = context.store_to_write()?.authored_by("track");
+    let log = Log::new(|_, line| ui::complain(line));
+    track(args.listen, store, log, |_| {})?;
+    Ok(())
 }

@@ -1,11 +1,12 @@
 //! The edges: the only room with sockets, tasks and a clock.
 //!
 //! [`http`] is a small HTTP/1.1 server and client of our own (files leave through `sendfile`); [`frontend`] is
-//! `rocks serve`, [`node`] is `rocks fetch`, [`proxy`] is the door its installer downloads through, [`links`] joins
-//! a swarm's session to TCP. [`rate`] is the token bucket that a whole process shares, [`log`] where daemons say what
-//! happened.
+//! `rocks serve`, [`announce`] is `rocks track`, [`node`] is `rocks fetch`, [`proxy`] is the door its installer
+//! downloads through, [`links`] joins a swarm's session to TCP. [`rate`] is the token bucket that a whole process
+//! shares, [`log`] where daemons say what happened.
 
 pub mod addresses;
+pub mod announce;
 pub mod frontend;
 pub mod http;
 pub mod links;

@@ -1,0 +1,258 @@
+//! What the tracker is told of hosts: a thread of its own looks at the store and tells what has changed.
+//!
+//! Reading never waits for a writer. Writing where the tracker can be reached is tried again and again, each time for
+//! a short while, so that a store whose lock somebody holds delays nothing here.
+
+use super::Shared;
+use crate::cluster::{Endpoint, Host, HostName, InstallState, Network, Service};
+use crate::net::NetError;
+use crate::store::{Store, StoreError};
+use crate::tracker::TrackedHost;
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+use tokio::sync::watch;
+
+/// How often the store's generation is looked at.
+const LOOK_INTERVAL: Duration = Duration::from_millis(50);
+/// Who is refused has the store looked at sooner than that, but not sooner than this.
+const HURRIED_INTERVAL: Duration = Duration::from_millis(10);
+/// How long a refused announce waits for that.
+const FRESH_WAIT: Duration = Duration::from_millis(500);
+/// How long one try to write waits for other writers.
+const WRITE_PATIENCE: Duration = Duration::from_millis(50);
+/// How often writing is tried.
+const WRITE_INTERVAL: Duration = Duration::from_secs(2);
+
+/// Tells when the store was last looked at, and can have it looked at sooner.
+#[derive(Debug)]
+pub(super) struct Picture {
+    /// How often it was looked at.
+    looks: watch::Sender<u64>,
+    state: Mutex<State>,
+    wake: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    hurry: bool,
+    stop: bool,
+}
+
+impl Default for Picture {
+    fn default() -> Self {
+        Self { looks: watch::Sender::new(0), state: Mutex::default(), wake: Condvar::new() }
+    }
+}
+
+impl Picture {
+    /// Returns once the store was looked at after this call, or after a short while if it cannot be.
+    pub(super) async fn fresh(&self) {
+        let mut looks = self.looks.subscribe();
+        // A look that is under way may have read already: only the one after it is sure.
+        let sure = *looks.borrow_and_update() + 2;
+        let seen = async {
+            while *looks.borrow_and_update() < sure {
+                self.set(|state| state.hurry = true);
+                if looks.changed().await.is_err() {
+                    return;
+                }
+            }
+        };
+        let _ = tokio::time::timeout(FRESH_WAIT, seen).await;
+    }
+
+    fn set(&self, change: impl FnOnce(&mut State)) {
+        change(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner));
+        self.wake.notify_one();
+    }
+
+    /// Waits until it is time to look again; false means to stop.
+    fn wait(&self) -> bool {
+        let begun = Instant::now();
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            let interval = if state.hurry { HURRIED_INTERVAL } else { LOOK_INTERVAL };
+            let left = interval.saturating_sub(begun.elapsed());
+            if state.stop || left.is_zero() {
+                state.hurry = false;
+                return !state.stop;
+            }
+            state = self.wake.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+}
+
+/// The thread that looks.
+pub(super) struct Looking {
+    shared: Arc<Shared>,
+    thread: JoinHandle<()>,
+}
+
+impl Looking {
+    /// Ends it.
+    pub(super) fn stop(self) {
+        self.shared.picture.set(|state| state.stop = true);
+        // It panics in no case we know of; if it did, the service went on with its last picture.
+        let _ = self.thread.join();
+    }
+}
+
+/// Looks once, then starts the thread that goes on looking and writes these addresses into the store.
+pub(super) fn follow(shared: Arc<Shared>, store: Store, addresses: Vec<SocketAddr>) -> Result<Looking, NetError> {
+    let mut follower = Follower { shared: Arc::clone(&shared), store, known: None, failing: false };
+    follower.look();
+    let mut to_write = Some(addresses);
+    let mut last_try: Option<Instant> = None;
+    let body = move || {
+        while follower.shared.picture.wait() {
+            follower.look();
+            if last_try.is_none_or(|last| last.elapsed() >= WRITE_INTERVAL)
+                && let Some(addresses) = to_write.take()
+            {
+                last_try = Some(Instant::now());
+                if !follower.write_endpoints(&addresses) {
+                    to_write = Some(addresses);
+                }
+            }
+        }
+    };
+    let thread = std::thread::Builder::new().name("picture".to_owned()).spawn(body);
+    let thread = thread.map_err(|error| NetError::Said(format!("cannot start a thread: {error}")))?;
+    Ok(Looking { shared, thread })
+}
+
+/// What the store said last.
+struct Known {
+    generation: u64,
+    facts_generation: u64,
+    hosts: Vec<Host>,
+    networks: Vec<Network>,
+    seed: Option<Endpoint>,
+    told: BTreeMap<HostName, TrackedHost>,
+}
+
+struct Follower {
+    shared: Arc<Shared>,
+    store: Store,
+    known: Option<Known>,
+    /// Whether the last look failed: each failure is told of once.
+    failing: bool,
+}
+
+impl Follower {
+    fn look(&mut self) {
+        let outcome = read(&self.store, self.known.take());
+        match outcome {
+            Ok((known, news)) => {
+                if std::mem::take(&mut self.failing) {
+                    self.shared.log.info("store-read-again", &[]);
+                }
+                self.tell(&known, news);
+                self.known = Some(known);
+            }
+            Err((known, error)) => {
+                if !std::mem::replace(&mut self.failing, true) {
+                    self.shared.log.warning("store-unreadable", &[("why", &error)]);
+                }
+                self.known = known;
+            }
+        }
+        self.shared.picture.looks.send_modify(|looks| *looks += 1);
+    }
+
+    fn tell(&self, known: &Known, news: News) {
+        match news {
+            News::Nothing => {}
+            News::Changed(changed) => {
+                let mut tracker = self.shared.tracker();
+                changed.into_iter().for_each(|host| tracker.host_changed(host));
+            }
+            News::All => self.shared.tracker().set_hosts(known.told.values().cloned()),
+        }
+    }
+
+    fn write_endpoints(&self, addresses: &[SocketAddr]) -> bool {
+        let since = jiff::Timestamp::now();
+        let sentence = addresses.first().map_or_else(String::new, |at| format!("track listens at {at}"));
+        let written = self.store.write_within(WRITE_PATIENCE, &sentence, |writer| {
+            for service in [Service::Track, Service::TrackUdp] {
+                let old = writer.endpoint(service)?;
+                if old.is_none_or(|old| old.addresses != addresses) {
+                    writer.set_endpoint(&Endpoint { service, addresses: addresses.to_vec(), since })?;
+                }
+            }
+            Ok(())
+        });
+        match written {
+            Ok(()) => true,
+            Err(error) => {
+                self.shared.log.warning("store-unwritable", &[("why", &error)]);
+                false
+            }
+        }
+    }
+}
+
+/// What has changed since the last look.
+enum News {
+    Nothing,
+    Changed(Vec<TrackedHost>),
+    All,
+}
+
+/// Looks at the store; gives what is known back where that fails.
+fn read(store: &Store, known: Option<Known>) -> Result<(Known, News), (Option<Known>, StoreError)> {
+    let outcome = store.read(|reader| {
+        let generation = reader.generation()?;
+        if known.as_ref().is_some_and(|known| known.generation == generation) {
+            return Ok(None);
+        }
+        let facts_generation = reader.facts_generation()?;
+        let facts = match &known {
+            Some(known) if known.facts_generation == facts_generation => None,
+            _ => Some((reader.hosts()?, reader.networks()?, reader.endpoint(Service::Seed)?)),
+        };
+        Ok(Some((generation, facts_generation, facts, reader.boots()?)))
+    });
+    let (generation, facts_generation, facts, boots) = match (outcome, known) {
+        (Ok(Some(read)), known) => match (read, known) {
+            ((generation, facts_generation, Some(facts), boots), known) => {
+                (generation, facts_generation, (facts, known.map(|known| known.told)), boots)
+            }
+            ((generation, facts_generation, None, boots), Some(known)) => {
+                let facts = (known.hosts, known.networks, known.seed);
+                (generation, facts_generation, (facts, Some(known.told)), boots)
+            }
+            ((.., None, _), None) => unreachable!("without anything known, everything is read"),
+        },
+        (Ok(None), Some(known)) => return Ok((known, News::Nothing)),
+        (Ok(None), None) => unreachable!("without anything known, everything is read"),
+        (Err(error), known) => return Err((known, error)),
+    };
+    let ((hosts, networks, seed), old) = facts;
+    let told: BTreeMap<HostName, TrackedHost> = hosts
+        .iter()
+        .map(|host| {
+            let addresses: Vec<_> = host.interfaces.iter().filter_map(|interface| interface.ip).collect();
+            let state = boots.get(&host.name).and_then(|boot| boot.state);
+            let tracked = TrackedHost {
+                name: host.name.to_string(),
+                seed: addresses.first().and_then(|&ip| seed.as_ref()?.address_for(ip, &networks)),
+                rack: host.rack,
+                installing: matches!(state, Some(InstallState::Waiting | InstallState::Installing)),
+                addresses,
+            };
+            (host.name.clone(), tracked)
+        })
+        .collect();
+    let news = match old {
+        Some(old) if old.keys().all(|name| told.contains_key(name)) => News::Changed(
+            told.iter().filter(|(name, host)| old.get(*name) != Some(host)).map(|(_, h)| h.clone()).collect(),
+        ),
+        _ => News::All,
+    };
+    Ok((Known { generation, facts_generation, hosts, networks, seed, told }, news))
+}
