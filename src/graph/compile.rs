@@ -66,6 +66,7 @@ impl Configuration {
             variables: BTreeMap::new(),
             warnings: Warnings::default(),
             roll: "unknown".into(),
+            files: Vec::new(),
         };
         let mut visited = Vec::with_capacity(walk.order.len());
         for node in walk.order {
@@ -95,7 +96,7 @@ impl Configuration {
             visited.push(Visited { name, roll: last.roll.clone(), file: last.file.clone() });
         }
         let attributes = request.attributes.iter().map(|(name, value)| (name.as_str().into(), value.as_str().into()));
-        let profile = Profile { attributes: attributes.collect(), elements: run.builder.finish() };
+        let profile = Profile { attributes: attributes.collect(), elements: run.builder.finish(), files: run.files };
         Ok(Compiled { profile, warnings: run.warnings.found, visited })
     }
 }
@@ -161,6 +162,8 @@ struct Run<'c> {
     variables: BTreeMap<String, String>,
     warnings: Warnings,
     roll: Arc<str>,
+    /// Files that stage 2 needs.
+    files: Vec<(Arc<str>, Arc<str>)>,
 }
 
 impl Run<'_> {
@@ -245,6 +248,7 @@ impl Run<'_> {
                 let value = self.variables.get(name.as_ref()).cloned().unwrap_or_default();
                 self.builder.text(&value, &place)?;
             }
+            Step::Playbook { name, place } => self.playbook(name, place)?,
             Step::Need(slot) => {
                 self.defined(slot)?;
             }
@@ -337,10 +341,7 @@ impl Run<'_> {
     /// Puts bytes in, as text or as XML.
     fn insert(&mut self, bytes: Vec<u8>, is_quoted: bool, what: &str, place: &Place) -> Result<(), GraphError> {
         let fail = |why: String| GraphError::Malformed { place: place.clone(), what: format!("{what} {why}") };
-        let text = String::from_utf8(bytes).map_err(|_| fail("is not UTF-8".to_owned()))?;
-        if let Some((_, character)) = xml::first_bad_character(&text) {
-            return Err(fail(format!("has a character that a profile cannot carry: U+{:04X}", character as u32)));
-        }
+        let text = text_of(bytes, what, place)?;
         let text = xml::line_ends(&text);
         if is_quoted {
             return self.builder.text(&text, place);
@@ -355,6 +356,22 @@ impl Run<'_> {
             }
         };
         builder.raw(&text, place, &mut resolve)
+    }
+
+    /// Takes a playbook along; one that does not exist may be written in the element itself.
+    fn playbook(&mut self, name: &[Part], place: &Place) -> Result<(), GraphError> {
+        let path = format!("ansible/{}", self.attribute_value(name)?.trim());
+        if self.files.iter().any(|(known, _)| known.as_ref() == path) {
+            return Ok(());
+        }
+        let fail = |what: String| GraphError::Malformed { place: place.clone(), what };
+        let Some(bytes) = self.configuration.tree().include(&path).map_err(fail)? else {
+            self.warnings.push("missing-playbook", place, format!("there is no playbook 'include/{path}'"));
+            return Ok(());
+        };
+        let text = text_of(bytes, &format!("file 'include/{path}'"), place)?;
+        self.files.push((path.into(), xml::line_ends(&text).into()));
+        Ok(())
     }
 
     /// Reads a file that a copy or a file include names. Files outside of the configuration are for trusted rolls.
@@ -389,6 +406,18 @@ impl Run<'_> {
              base64.decode(sys.stdin, sys.stdout)' > {target}\nrm -rf {ENCODED}\nrm -rf /tmp/RCS/kpp.base64,v\n"
         );
         self.builder.text(&decode, place)
+    }
+}
+
+/// Bytes as text that a profile can carry.
+fn text_of(bytes: Vec<u8>, what: &str, place: &Place) -> Result<String, GraphError> {
+    let fail = |why: String| GraphError::Malformed { place: place.clone(), what: format!("{what} {why}") };
+    let text = String::from_utf8(bytes).map_err(|_| fail("is not UTF-8".to_owned()))?;
+    match xml::first_bad_character(&text) {
+        Some((_, character)) => {
+            Err(fail(format!("has a character that a profile cannot carry: U+{:04X}", character as u32)))
+        }
+        None => Ok(text),
     }
 }
 

@@ -54,6 +54,8 @@ pub(super) enum Step {
     CopyVariable { name: Parts, from: Parts },
     /// Appends a variable's value.
     Variable { name: Parts },
+    /// Takes a playbook of `include/ansible/` along for stage 2.
+    Playbook { name: Parts, place: Place },
     /// Fails where a host's attribute that must be there is not (in an attribute of a tag that is dropped).
     Need(Slot),
 }
@@ -260,6 +262,13 @@ impl<'a> Parser<'a> {
                 self.element(name, read, &["roll", "file", "include"], place.clone());
                 if let Some(file) = include.filter(|_| self.evals) {
                     self.step(Step::FileInclude { file, place });
+                }
+            }
+            "ansible" => {
+                let playbook = taken(&read, "playbook").filter(|name| !name.is_empty());
+                self.element(name, read, &["roll", "file"], place.clone());
+                if let Some(name) = playbook {
+                    self.step(Step::Playbook { name, place });
                 }
             }
             "post" => {

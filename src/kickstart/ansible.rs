@@ -22,8 +22,7 @@ impl Playbook {
     /// Reads an element; the included file's text comes with the profile.
     pub(super) fn read(element: &Element, profile: &Profile, files: &mut Files<'_>) -> Result<Self, KickstartError> {
         let name = element.attribute("playbook").map(str::trim).filter(|name| !name.is_empty());
-        let included = String::new();
-        let _ = profile;
+        let included = name.and_then(|name| profile.file(&format!("ansible/{name}"))).unwrap_or_default();
         Ok(Self {
             name: name.map(str::to_owned),
             command: element.attribute("ansible_cmd").unwrap_or("/usr/bin/ansible-playbook").to_owned(),

@@ -25,6 +25,8 @@ pub struct Profile {
     /// The direct children of `<kickstart>` in traversal order, without the loader. Elements without anything of
     /// the host in them are shared by all profiles of a configuration.
     pub elements: Vec<Arc<Element>>,
+    /// Files of the configuration's `include/` that stage 2 needs (playbooks), by path there.
+    pub files: Vec<(Arc<str>, Arc<str>)>,
 }
 
 /// An element of a node file, with text substituted and conditions not yet judged.
@@ -65,6 +67,13 @@ impl Profile {
     pub fn attribute(&self, name: &str) -> Option<&str> {
         let found = self.attributes.binary_search_by(|(known, _)| known.as_ref().cmp(name)).ok()?;
         Some(&self.attributes[found].1)
+    }
+}
+
+impl Profile {
+    /// The text of a file that came along.
+    pub fn file(&self, path: &str) -> Option<&str> {
+        self.files.iter().find(|(known, _)| known.as_ref() == path).map(|(_, text)| text.as_ref())
     }
 }
 

@@ -111,11 +111,17 @@ fn read(text: &str) -> Result<Profile, XmlError> {
         };
         return Err(XmlError { offset: text.len(), what });
     }
-    elements.retain(|element: &Arc<Element>| element.name.as_ref() != "loader");
-    Ok(Profile {
-        attributes: entities.into_iter().map(|(name, value)| (name.into(), value.into())).collect(),
-        elements,
-    })
+    let (loader, elements): (Vec<Arc<Element>>, _) = elements.into_iter().partition(|e| e.name.as_ref() == "loader");
+    let files = loader.iter().flat_map(|loader| &loader.children).filter_map(carried_file).collect();
+    let attributes = entities.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
+    Ok(Profile { attributes, elements, files })
+}
+
+/// A file that came along: `<include path="...">`.
+fn carried_file(child: &Content) -> Option<(Arc<str>, Arc<str>)> {
+    let Content::Element(include) = child else { return None };
+    let path = include.attribute("path").filter(|_| include.name.as_ref() == "include")?;
+    Some((path.into(), include.text().into()))
 }
 
 /// How many bytes the entities of a token stand for.
@@ -299,6 +305,7 @@ mod tests {
             let profile = Profile {
                 attributes: vec![("a.b".into(), value.as_str().into()), ("n".into(), text.as_str().into())],
                 elements: vec![element("post", &[], children)],
+                files: vec![("ansible/x.yml".into(), text.as_str().into())],
             };
             prop_assert_eq!(Profile::from_xml(&profile.to_xml()), Ok(profile));
         }

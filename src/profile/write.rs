@@ -24,12 +24,29 @@ impl Profile {
             out.push_str(";'");
         }
         out.push_str("}\">\n");
+        self.write_files(&mut out);
         for element in &self.elements {
             write_element(element, &mut out);
             out.push('\n');
         }
         out.push_str("</kickstart>\n");
         out
+    }
+
+    /// Files come along where the original has words for its own loader.
+    fn write_files(&self, out: &mut String) {
+        if self.files.is_empty() {
+            return;
+        }
+        out.push_str("<loader>\n");
+        for (path, text) in &self.files {
+            out.push_str("<include");
+            write_attribute("path", path, out);
+            out.push('>');
+            xml::escape_text(text, out);
+            out.push_str("</include>\n");
+        }
+        out.push_str("</loader>\n");
     }
 }
 
