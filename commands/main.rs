@@ -3,6 +3,8 @@
 mod args;
 mod context;
 mod error;
+mod kickstart_of;
+mod shelves;
 mod topics;
 mod ui;
 

@@ -150,9 +150,10 @@ impl Shape {
         self.options.iter().find(|option| option.names.iter().any(|n| n == name))
     }
 
-    /// Options that have a name beginning like this: what an abbreviation may mean.
+    /// The option of each name that begins like this: what an abbreviation may mean.
     pub(super) fn abbreviated(&self, start: &str) -> Vec<&OptionFact> {
-        self.options.iter().filter(|option| option.names.iter().any(|name| name.starts_with(start))).collect()
+        let begins = |option: &&OptionFact| option.names.iter().filter(|name| name.starts_with(start)).count();
+        self.options.iter().flat_map(|option| std::iter::repeat_n(option, begins(&option))).collect()
     }
 }
 

@@ -9,6 +9,7 @@
 mod ansible;
 mod arguments;
 mod check;
+mod difference;
 mod document;
 mod error;
 mod grammar;
@@ -27,6 +28,7 @@ mod storage;
 mod values;
 
 pub use check::{Check, Shelf};
+pub use difference::Difference;
 pub use error::KickstartError;
 pub use packages::PackageList;
 pub use render::{Bootstrap, Renderer, packages};

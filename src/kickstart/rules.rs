@@ -128,6 +128,7 @@ pub(super) fn problems(command: &str, arguments: &Arguments, release: Release) -
                 }
             }
         }
+        "%traceback" if later(Release::Rhel9) => found.when(true, "the section is deprecated: use %onerror"),
         "%certificate" => {
             found.when(!found.truthy("--dir") && !found.truthy("--type"), "'--dir' or '--type' is needed")
         }
