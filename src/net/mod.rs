@@ -18,6 +18,9 @@ pub mod rate;
 pub mod report;
 mod tree;
 
+#[cfg(test)]
+mod fixture;
+
 use std::net::SocketAddr;
 use tokio::signal::unix::{SignalKind, signal};
 

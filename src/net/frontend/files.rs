@@ -8,7 +8,10 @@ use std::sync::atomic::AtomicU64;
 /// Answers a `GET` or `HEAD` of a file; its bytes are counted as they leave.
 pub(super) async fn answer(request: &Request, tree: &Arc<Tree>, path: &str, sent: &Arc<AtomicU64>) -> Response {
     match tree.file(path).await {
-        Some(file) => with_file(request, &file, content_type(path)).counted(sent),
+        Some(file) => match with_file(request, &file, content_type(path)) {
+            response @ Response { status: 200 | 206, .. } => response.counted(sent),
+            response => response,
+        },
         None => Response::text(404, "no such file in this distribution"),
     }
 }

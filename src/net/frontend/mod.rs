@@ -205,3 +205,6 @@ async fn keep_up(shared: Arc<Shared>) {
         shared.seeds.refresh(&shared).await;
     }
 }
+
+#[cfg(test)]
+mod tests;

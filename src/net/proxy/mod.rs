@@ -166,3 +166,6 @@ impl Service for Door {
         upstream::pass(client, request, headers.unwrap_or_default(), self.log.clone()).await
     }
 }
+
+#[cfg(test)]
+mod tests;

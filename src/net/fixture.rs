@@ -1,0 +1,135 @@
+//! A small cluster for the tests of this room: a tree of files, its metainfo, a store with two hosts.
+
+use super::frontend::{Options, Running};
+use super::http::client::{Client, Origin};
+use super::log::Log;
+use crate::cluster::{
+    Arch, Distribution, DistributionName, Host, HostName, Interface, MacAddress, Network, NetworkName, Package, Release,
+};
+use crate::distribution::{Comps, Entry, INDEX_BLOB, Index};
+use crate::store::Store;
+use crate::torrent::{Metainfo, MetainfoBuilder, hash_reader};
+use sha2::{Digest, Sha256};
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// The length of a piece of the fixture.
+pub(super) const PIECE: u32 = 16 << 10;
+/// The MAC address of the first host.
+pub(super) const MAC: &str = "52:54:00:00:00:01";
+
+/// A cluster in a folder that goes with the value.
+pub(super) struct Fixture {
+    pub(super) folder: tempfile::TempDir,
+    pub(super) metainfo: Metainfo,
+    pub(super) files: Vec<(String, Vec<u8>)>,
+    pub(super) store: Arc<Store>,
+}
+
+impl Fixture {
+    pub(super) fn new() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let tree = folder.path().join("tree");
+        std::fs::create_dir_all(tree.join("repodata")).expect("folders");
+        std::fs::create_dir_all(folder.path().join("graphs/default")).expect("folders");
+        std::fs::create_dir_all(folder.path().join("graphs/nodes")).expect("folders");
+        let mut files: Vec<(String, Vec<u8>)> = (0..12_u32)
+            .map(|n| {
+                let mut state = n + 1;
+                let mut byte = || {
+                    state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                    (state >> 24) as u8
+                };
+                (format!("p{n:02}+1~a.rpm"), (0..9_000 + 17_000 * n).map(|_| byte()).collect())
+            })
+            .collect();
+        files.push(("repodata/repomd.xml".to_owned(), b"<repomd/>".to_vec()));
+        let mut builder = MetainfoBuilder::new("el9", PIECE).expect("a name");
+        for (name, bytes) in &files {
+            std::fs::write(tree.join(name), bytes).expect("written");
+            let (length, hashes) = hash_reader(&bytes[..], PIECE).expect("in memory");
+            builder.file(name, length, hashes).expect("a file");
+        }
+        let metainfo = builder.finish().expect("metainfo");
+        let store = Arc::new(Store::in_memory().expect("a store"));
+        fill(&store, tree, &metainfo, &files);
+        let fixture = Self { folder, metainfo, files, store };
+        fixture.write("graphs/default/base.xml", "<graph><edge from=\"compute\" to=\"base\"/></graph>");
+        let packages: String = (0..12).map(|n| format!("<package>p{n:02}</package>")).collect();
+        fixture.write("graphs/nodes/compute.xml", &format!("<kickstart>{packages}</kickstart>"));
+        fixture.write("graphs/nodes/base.xml", "<kickstart><post>first &motto;</post></kickstart>");
+        fixture
+    }
+
+    pub(super) fn write(&self, path: &str, text: &str) {
+        std::fs::write(self.folder.path().join(path), text).expect("written");
+    }
+
+    pub(super) fn content(&self, name: &str) -> &[u8] {
+        &self.files.iter().find(|(there, _)| there == name).expect("a file of the fixture").1
+    }
+
+    pub(super) fn checksums(&self) -> std::collections::HashMap<String, [u8; 32]> {
+        self.files.iter().map(|(name, bytes)| (name.clone(), Sha256::digest(bytes).into())).collect()
+    }
+
+    /// A frontend of this cluster.
+    pub(super) async fn serve(&self) -> Running {
+        let any = "127.0.0.1:0".parse().expect("an address");
+        let options = Options { listen: any, peer_port: 0, rate: None, cluster: self.folder.path().to_owned() };
+        Running::start(&options, Arc::clone(&self.store), Log::silent()).await.expect("ports are free")
+    }
+}
+
+/// A client that asks a server on loopback from this address.
+pub(super) fn client(at: std::net::SocketAddr, from: &str) -> Client {
+    let (origin, _) = Origin::parse(&format!("http://{at}")).expect("a URL");
+    Client::new(origin, Some(from.parse::<IpAddr>().expect("an address")))
+}
+
+fn fill(store: &Store, tree: PathBuf, metainfo: &Metainfo, files: &[(String, Vec<u8>)]) {
+    let name = DistributionName::parse("el9").expect("a name");
+    let entries = files.iter().filter(|(name, _)| name.ends_with(".rpm")).map(|(href, bytes)| {
+        let package = Package {
+            name: href[..3].to_owned(),
+            version: "1".to_owned(),
+            release: "1".to_owned(),
+            arch: "noarch".to_owned(),
+            href: href.clone(),
+            size_bytes: bytes.len() as u64,
+            ..Package::default()
+        };
+        Entry { package, ..Entry::default() }
+    });
+    let index = Index::new(Arch::X86_64, entries.collect(), Comps::default());
+    let distribution = Distribution {
+        name: name.clone(),
+        path: tree,
+        release: Release::Rhel9,
+        arch: Arch::X86_64,
+        info_hash: metainfo.info_hash(),
+        serial: 1,
+        packages: 12,
+        bytes: metainfo.layout().total_bytes(),
+    };
+    let filled = store.write("a cluster to test with", |writer| {
+        let subnet = "127.0.0.0/8".parse().expect("a subnet");
+        let network = NetworkName::parse("loop").expect("a name");
+        writer.add_network(&Network { name: network, subnet, mtu_bytes: 1500, zone: None })?;
+        for (number, host) in ["compute-0-0", "compute-0-1"].into_iter().enumerate() {
+            let mut host = Host::new(HostName::parse(host).expect("a name"), "compute");
+            host.interfaces.push(Interface {
+                name: "eth0".to_owned(),
+                mac: Some(MacAddress::parse(&format!("52:54:00:00:00:0{}", number + 1)).expect("a MAC address")),
+                ip: Some(format!("127.1.0.{}", number + 1).parse().expect("an address")),
+                network: None,
+            });
+            writer.add_host(&host)?;
+        }
+        writer.put_distribution(&distribution)?;
+        writer.put_metainfo(&name, &metainfo.to_bytes())?;
+        writer.put_blob(&name, INDEX_BLOB, &index.to_bytes())
+    });
+    filled.expect("a good cluster");
+}

@@ -1,0 +1,200 @@
+//! A frontend from outside: over real sockets on loopback.
+
+use super::super::fixture::{Fixture, MAC, client};
+use super::super::log::Log;
+use super::super::node::{self, Summary};
+use super::super::report::{Phase, Report};
+use crate::cluster::{Attribute, AttributeName, BootAction, HostName, InstallState, Scope};
+use crate::profile::Manifest;
+use crate::torrent::Metainfo;
+use std::time::{Duration, Instant};
+
+const PROFILE: &str = "/install/profile";
+
+fn first_host() -> HostName {
+    HostName::parse("compute-0-0").expect("a name")
+}
+
+async fn report(from: &super::super::http::client::Client, phase: Phase) -> u16 {
+    let body = serde_json::to_vec(&Report { phase, bytes: 5, total_bytes: 10, ..Report::default() }).expect("JSON");
+    from.post("/install/events", &[], body.into()).await.expect("an answer").status
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_gets_its_profile_by_address_or_card_and_nobody_else_does() {
+    let fixture = Fixture::new();
+    let running = fixture.serve().await;
+    let known = client(running.http, "127.1.0.1");
+    let profile = known.get_whole(PROFILE, &[]).await.expect("its profile");
+    assert!(String::from_utf8_lossy(&profile).contains("first"));
+    assert_eq!(known.get_whole(PROFILE, &[]).await.expect("again"), profile);
+    let stranger = client(running.http, "127.1.0.9");
+    let error = stranger.get_whole(PROFILE, &[]).await.expect_err("nobody's address");
+    assert!(error.to_string().contains("403") && error.to_string().contains("rocks add-host"), "{error}");
+    let card = format!("eth0 {MAC}");
+    let by_card = stranger.get_whole(PROFILE, &[("X-RHN-Provisioning-MAC-0", &card)]).await.expect("by its card");
+    assert_eq!(by_card, profile);
+    running.stop().await;
+    assert!(known.get(PROFILE, &[]).await.is_err(), "nobody listens any more");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_changed_attribute_and_an_edited_node_file_are_in_the_next_profile() {
+    let fixture = Fixture::new();
+    let running = fixture.serve().await;
+    let known = client(running.http, "127.1.0.1");
+    known.get_whole(PROFILE, &[]).await.expect("its profile");
+    let motto = AttributeName::parse("motto").expect("a name");
+    let attribute = Attribute { scope: Scope::Global, name: motto, value: "carpe diem".to_owned() };
+    fixture.store.write("a motto", |writer| writer.set_attribute(&attribute)).expect("written");
+    let changed = known.get_whole(PROFILE, &[]).await.expect("its profile");
+    assert!(String::from_utf8_lossy(&changed).contains("first carpe diem"));
+    fixture.write("graphs/nodes/base.xml", "<kickstart><post>and another thing</post></kickstart>");
+    let edited = known.get_whole(PROFILE, &[]).await.expect("its profile");
+    assert!(String::from_utf8_lossy(&edited).contains("and another thing"));
+    fixture.write("graphs/nodes/base.xml", "<kickstart><post>");
+    let error = known.get_whole(PROFILE, &[]).await.expect_err("a broken node file");
+    assert!(error.to_string().contains("base.xml"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_installed_machine_falls_back_to_its_disk_by_itself() {
+    let fixture = Fixture::new();
+    let running = fixture.serve().await;
+    let known = client(running.http, "127.1.0.1");
+    let script = || async {
+        let text = known.get_whole(&format!("/install/boot/{}", MAC.replace(':', "-")), &[]).await.expect("a script");
+        String::from_utf8_lossy(&text).into_owned()
+    };
+    assert!(script().await.contains("inst.ks=http://127.0.0.1:"));
+    known.get_whole(PROFILE, &[]).await.expect("its profile");
+    assert_eq!(report(&known, Phase::Fetching).await, 200);
+    assert_eq!(report(&client(running.http, "127.1.0.9"), Phase::Installed).await, 403, "nobody speaks for another");
+    assert_eq!(report(&known, Phase::Installed).await, 200);
+    let begun = Instant::now();
+    let boot = loop {
+        let boot = fixture.store.read(|reader| reader.boot(&first_host())).expect("read");
+        if boot.state == Some(InstallState::Installed) || begun.elapsed() > Duration::from_secs(20) {
+            break boot;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    };
+    assert_eq!((boot.state, boot.action), (Some(InstallState::Installed), BootAction::Os));
+    assert!(script().await.contains("sanboot"));
+    let error = known.get_whole(PROFILE, &[]).await.expect_err("it is installed");
+    assert!(error.to_string().contains("rocks set-boot compute-0-0 install"), "{error}");
+    fixture.store.write("again", |writer| writer.set_boot(&first_host(), BootAction::Install)).expect("written");
+    known.get_whole(PROFILE, &[]).await.expect("its profile again");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn packages_are_served_with_ranges_and_validators_and_nothing_leaves_the_tree() {
+    let fixture = Fixture::new();
+    fixture.write("secret", "never sent");
+    let running = fixture.serve().await;
+    let anybody = client(running.http, "127.1.0.9");
+    let name = "p11+1~a.rpm";
+    let path = format!("/install/distributions/el9/{name}");
+    let content = fixture.content(name);
+    let whole = anybody.get(&path, &[]).await.expect("an answer");
+    let (etag, changed) = (whole.headers.get("etag"), whole.headers.get("last-modified"));
+    let (etag, changed) = (etag.expect("a validator").to_owned(), changed.expect("a date").to_owned());
+    assert_eq!(whole.whole().await.expect("the file"), content);
+    assert_eq!(anybody.get_whole(&path.replace('+', "%2B").replace('~', "%7e"), &[]).await.expect("encoded"), content);
+    let get = |headers: Vec<(&'static str, String)>| {
+        let (anybody, path) = (&anybody, &path);
+        async move {
+            let headers: Vec<(&str, &str)> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+            let answer = anybody.get(path, &headers).await.expect("an answer");
+            (answer.status, answer.headers.get("content-range").map(str::to_owned), answer.whole().await.expect("body"))
+        }
+    };
+    let length = content.len();
+    assert_eq!(
+        get(vec![("Range", "bytes=100-299".into())]).await,
+        (206, Some(format!("bytes 100-299/{length}")), content[100..300].to_vec().into())
+    );
+    assert_eq!(get(vec![("Range", format!("bytes={length}-"))]).await.0, 416);
+    assert_eq!(get(vec![("If-None-Match", etag.clone())]).await.0, 304);
+    assert_eq!(get(vec![("If-Modified-Since", changed)]).await.0, 304);
+    assert_eq!(get(vec![("If-Range", etag), ("Range", "bytes=0-0".into())]).await.2, content[..1]);
+    assert_eq!(get(vec![("If-Range", "\"old\"".into()), ("Range", "bytes=0-0".into())]).await.2.len(), length);
+    for path in
+        ["el9/../secret", "el9/..%2fsecret", "el9/%2e%2e/secret", "el9//etc/passwd", "el9/repodata", "../x", "no/x"]
+    {
+        let answer = anybody.get(&format!("/install/distributions/{path}"), &[]).await.expect("an answer");
+        assert_eq!(answer.status, 404, "{path}");
+    }
+    let status = anybody.get_whole("/status.json", &[]).await.expect("status");
+    let status: super::StatusDocument = serde_json::from_slice(&status).expect("JSON");
+    assert_eq!(status.package_bytes_sent, 2 * length as u64 + 200 + 1 + length as u64);
+    for path in ["/", "/metrics"] {
+        assert!(!anybody.get_whole(path, &[]).await.expect("a page").is_empty());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_metainfo_says_where_the_seed_and_the_tree_are() {
+    let fixture = Fixture::new();
+    let running = fixture.serve().await;
+    let known = client(running.http, "127.1.0.1");
+    let manifest = known.get_whole("/install/manifest", &[]).await.expect("its manifest");
+    let manifest: Manifest = serde_json::from_slice(&manifest).expect("JSON");
+    let distribution = manifest.distribution.expect("a distribution");
+    assert_eq!(distribution.install_set.len(), 12);
+    let bytes = known.get_whole(&distribution.metainfo_path, &[]).await.expect("metainfo");
+    let metainfo = Metainfo::parse(&bytes).expect("metainfo");
+    assert_eq!(metainfo.info_hash().to_string(), distribution.info_hash);
+    assert_eq!(metainfo.envelope.own.get("seed"), Some(&running.peers.to_string().into_bytes()));
+    assert_eq!(metainfo.envelope.web_seeds, [format!("http://{}/install/distributions/", running.http)]);
+}
+
+/// Runs a machine in a thread, as its program would.
+fn machine(
+    running: &super::Running,
+    fixture: &Fixture,
+    number: u8,
+    http_only: bool,
+) -> std::thread::JoinHandle<Summary> {
+    let file = |name: &str| Some(fixture.folder.path().join(format!("{name}-{number}")));
+    let options = node::Options {
+        frontend: format!("http://{}", running.http),
+        kickstart: file("ks.cfg"),
+        cache: file("cache"),
+        proxy: None,
+        bind: Some(format!("127.1.0.{number}").parse().expect("an address")),
+        peer_port: 0,
+        exits_when_complete: true,
+        linger: Duration::ZERO,
+        http_only,
+        everything: false,
+        rate: None,
+        summary: file("summary"),
+        patience: Duration::from_secs(5),
+    };
+    std::thread::spawn(move || node::fetch(options, Log::silent(), |_| {}).expect("a complete set"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn machines_bring_their_sets_in_over_http_and_from_the_seed() {
+    let fixture = Fixture::new();
+    let running = fixture.serve().await;
+    let set: u64 = fixture.files.iter().map(|(_, bytes)| bytes.len() as u64).sum();
+    let machines = [machine(&running, &fixture, 1, true), machine(&running, &fixture, 2, false)];
+    for (machine, number) in machines.into_iter().zip(1..) {
+        let summary = tokio::task::spawn_blocking(|| machine.join().expect("no panic")).await.expect("joined");
+        assert_eq!((summary.frontend_bytes, summary.peer_bytes), (set, 0), "machine {number}");
+        let kickstart =
+            std::fs::read_to_string(fixture.folder.path().join(format!("ks.cfg-{number}"))).expect("written");
+        assert!(kickstart.contains("p00"), "{kickstart}");
+        let told = std::fs::read(fixture.folder.path().join(format!("summary-{number}"))).expect("written");
+        let told: Summary = serde_json::from_slice(&told).expect("JSON");
+        assert_eq!(told.frontend_bytes, set);
+        assert!(!fixture.folder.path().join(format!("cache-{number}")).exists(), "the cache goes with the machine");
+    }
+    let known = client(running.http, "127.1.0.1");
+    let status = known.get_whole("/status.json", &[]).await.expect("status");
+    let status: super::StatusDocument = serde_json::from_slice(&status).expect("JSON");
+    assert_eq!(status.counts.get("installed"), Some(&2));
+    assert_eq!((status.http_bytes_sent, status.seed_bytes_sent), (set, set));
+}

@@ -1,0 +1,227 @@
+//! The door before a frontend that fails in every way it can.
+
+use super::super::fixture::{Fixture, client};
+use super::super::http::client::{Client, Origin};
+use super::super::http::{Body, Request, Response, Segment, Service, server};
+use super::super::links::{WebSeed, encode_path};
+use super::super::log::Log;
+use super::*;
+use bytes::Bytes;
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::time::Instant;
+use tokio::sync::watch;
+
+const TREE: &str = "/install/distributions/el9/";
+
+/// How the next answers go wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fault {
+    Status(u16),
+    Stall,
+    Truncate,
+    Corrupt,
+    Reset,
+}
+
+const FAULTS: [Fault; 7] = [
+    Fault::Status(503),
+    Fault::Status(404),
+    Fault::Status(500),
+    Fault::Stall,
+    Fault::Truncate,
+    Fault::Corrupt,
+    Fault::Reset,
+];
+
+/// Serves the fixture's files, and goes wrong the first so many times that each path is asked for.
+struct Faulty {
+    files: HashMap<String, Bytes>,
+    asked: Mutex<HashMap<String, u32>>,
+    fault: Box<dyn Fn(&str, u32) -> Option<Fault> + Send + Sync>,
+}
+
+impl Service for Faulty {
+    async fn call(&self, request: Request) -> Response {
+        let path = request.head.target.decoded_path().unwrap_or_default();
+        let name = path.strip_prefix(TREE).unwrap_or(&path).to_owned();
+        let Some(content) = self.files.get(&name) else { return Response::text(404, "no such file") };
+        let times = {
+            let mut asked = self.asked.lock().expect("one test");
+            let times = asked.entry(name.clone()).or_insert(0);
+            *times += 1;
+            *times - 1
+        };
+        let range = request.head.headers.get("range");
+        let part = match super::super::http::ByteRange::parse(range, content.len() as u64) {
+            super::super::http::ByteRange::Part(part) => part,
+            _ => 0..content.len() as u64,
+        };
+        let body = content.slice(part.start as usize..part.end as usize);
+        let status = if range.is_some() { 206 } else { 200 };
+        let head = |response: Response| {
+            let shown = format!("bytes {}-{}/{}", part.start, part.end - 1, content.len());
+            response.with("Content-Range", shown).with("ETag", "\"one\"")
+        };
+        let stream = |keeps_open: bool| {
+            let (sender, segments) = mpsc::channel(2);
+            let half = Segment::Bytes(body.slice(..body.len() / 2));
+            tokio::spawn(async move {
+                let _ = sender.send(half).await;
+                if keeps_open {
+                    tokio::time::sleep(Duration::from_secs(60)).await;
+                }
+            });
+            let mut response = head(Response::new(status, "x", Bytes::new()));
+            response.body = Body::Stream { length_bytes: Some(body.len() as u64), segments };
+            response
+        };
+        match (self.fault)(&name, times) {
+            None => head(Response::new(status, "x", body)),
+            Some(Fault::Status(status)) => Response::text(status, "not now"),
+            Some(Fault::Stall) => stream(true),
+            Some(Fault::Truncate) => stream(false),
+            Some(Fault::Corrupt) => {
+                let mut wrong = body.to_vec();
+                wrong[0] ^= 0xff;
+                head(Response::new(status, "x", wrong))
+            }
+            Some(Fault::Reset) => {
+                let mut response = Response::new(status, "x", Bytes::new());
+                response.body = Body::Stream { length_bytes: Some(body.len() as u64), segments: mpsc::channel(1).1 };
+                response
+            }
+        }
+    }
+}
+
+/// A door before a faulty frontend, and what keeps both alive.
+struct Bed {
+    fixture: Fixture,
+    door: Arc<Door>,
+    at: SocketAddr,
+    _stop: watch::Sender<bool>,
+    words: mpsc::Receiver<Word>,
+}
+
+impl Bed {
+    fn new(is_loaded: bool, fault: impl Fn(&str, u32) -> Option<Fault> + Send + Sync + 'static) -> Self {
+        let fixture = Fixture::new();
+        let (stop, stopped) = watch::channel(false);
+        let serve = || {
+            let listener = server::listen("127.0.0.1:0".parse().expect("an address")).expect("a port");
+            let at = listener.local_addr().expect("bound");
+            (listener, at, server::Options { upload: None, tls: None, log: Log::silent(), stop: stopped.clone() })
+        };
+        let (listener, at, options) = serve();
+        let mut files: HashMap<String, Bytes> =
+            fixture.files.iter().map(|(name, bytes)| (name.clone(), bytes.clone().into())).collect();
+        files.insert("/other/big".to_owned(), vec![7; 6 << 20].into());
+        let faulty = Faulty { files, asked: Mutex::default(), fault: Box::new(fault) };
+        tokio::spawn(server::serve(listener, Arc::new(faulty), options));
+        let (origin, _) = Origin::parse(&format!("http://{at}")).expect("a URL");
+        let frontend = Arc::new(Client::new(origin, None).with_stall(Duration::from_millis(300)));
+        let (listener, at, options) = serve();
+        let (say, words) = mpsc::channel(4);
+        let door = Arc::new(Door::new(Arc::clone(&frontend), at, None, say, Log::silent()));
+        if is_loaded {
+            let cache = Arc::new(Cache::in_memory(fixture.metainfo.clone()));
+            let web_seed = WebSeed { client: frontend, tree_path: TREE.to_owned(), headers: Vec::new() };
+            let loaded = Loaded::new(cache, None, web_seed);
+            loaded.checksums.set(fixture.checksums()).expect("once");
+            door.load(Arc::new(loaded));
+        }
+        tokio::spawn(server::serve(listener, Arc::clone(&door), options));
+        Self { fixture, door, at, _stop: stop, words }
+    }
+
+    async fn get(&self, path: &str) -> Bytes {
+        let patient = client(self.at, "127.0.0.1").with_stall(Duration::from_secs(60));
+        patient.get_whole(path, &[]).await.expect("the door never fails")
+    }
+
+    /// Asks for every package in the installer's way: three at a time, in the order of names.
+    async fn install(&self) {
+        let names: Vec<String> = self.fixture.files.iter().map(|(name, _)| name.clone()).collect();
+        for three in names.chunks(3) {
+            let path = |name: &String| format!("{TREE}{}", encode_path(name));
+            let paths: Vec<String> = three.iter().map(path).collect();
+            let mut answers = tokio::task::JoinSet::new();
+            for (place, path) in paths.into_iter().enumerate() {
+                let at = self.at;
+                answers.spawn(async move {
+                    let patient = client(at, "127.0.0.1").with_stall(Duration::from_secs(60));
+                    (place, patient.get_whole(&path, &[]).await.expect("the door never fails"))
+                });
+            }
+            while let Some(answered) = answers.join_next().await {
+                let (place, answer) = answered.expect("no panic");
+                let name = &three[place];
+                assert!(answer == self.fixture.content(name), "{name} came out wrong");
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_kind_of_fault_is_outlived_and_every_byte_is_right() {
+    for fault in FAULTS {
+        let bed = Bed::new(true, move |_, times| (times == 0).then_some(fault));
+        bed.install().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn random_mixes_of_faults_are_outlived() {
+    for seed_value in 0..3_u32 {
+        let bed = Bed::new(true, move |name, times| {
+            let mixed = name.bytes().fold(seed_value.wrapping_mul(2_654_435_761) ^ times, |mix, byte| {
+                (mix ^ u32::from(byte)).wrapping_mul(16_777_619)
+            });
+            (mixed % 3 == 0 && times < 6).then(|| FAULTS[(mixed >> 8) as usize % FAULTS.len()])
+        });
+        bed.install().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_metainfo_faults_are_outlived_too() {
+    for fault in [Fault::Status(503), Fault::Status(404), Fault::Truncate, Fault::Stall, Fault::Reset] {
+        let bed = Bed::new(false, move |_, times| (times < 2).then_some(fault));
+        let name = "p11+1~a.rpm";
+        assert_eq!(bed.get(&format!("{TREE}{name}")).await, bed.fixture.content(name), "{fault:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_file_that_breaks_off_is_resumed_where_it_broke() {
+    let bed = Bed::new(true, |_, times| (times < 3).then_some(Fault::Truncate));
+    let body = bed.get("/other/big").await;
+    assert!(body.len() == 6 << 20 && body.iter().all(|byte| *byte == 7));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_door_is_a_proxy_and_honours_ranges_and_takes_words() {
+    let mut bed = Bed::new(true, |_, _| None);
+    let name = "p05+1~a.rpm";
+    let absolute = format!("http://localhost:{}{TREE}{name}", bed.at.port());
+    assert_eq!(bed.get(&absolute).await, bed.fixture.content(name));
+    let through = client(bed.at, "127.0.0.1");
+    let answer = through.get(&format!("{TREE}{name}"), &[("Range", "bytes=20000-20099")]).await.expect("an answer");
+    assert_eq!(answer.status, 206);
+    assert_eq!(answer.whole().await.expect("a part"), bed.fixture.content(name)[20_000..20_100]);
+    let head = through.send("HEAD", &format!("{TREE}{name}"), &[], None).await.expect("a head");
+    assert_eq!(head.headers.number("content-length"), Some(bed.fixture.content(name).len() as u64));
+    let said = through.post("/rocks/failed", &[], Bytes::from_static(b"reason=no disk")).await.expect("an answer");
+    assert_eq!(said.status, 200);
+    assert_eq!(bed.words.recv().await, Some(Word::Failed("no disk".to_owned())));
+    assert!(bed.door.passed_bytes().load(std::sync::atomic::Ordering::Relaxed) > 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stall_costs_less_than_five_seconds() {
+    let bed = Bed::new(true, |_, times| (times == 0).then_some(Fault::Stall));
+    let begun = Instant::now();
+    bed.get(&format!("{TREE}p00+1~a.rpm")).await;
+    assert!(begun.elapsed() < Duration::from_secs(5));
+}
