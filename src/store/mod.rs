@@ -27,6 +27,7 @@ mod boots;
 mod distributions;
 mod endpoints;
 mod error;
+mod export;
 mod fresh;
 mod hosts;
 mod journal;
@@ -37,6 +38,7 @@ mod table;
 
 pub use distributions::METAINFO;
 pub use error::StoreError;
+pub use export::Export;
 pub use journal::{JOURNAL_ENTRIES_MAX, JournalEntry};
 pub use lock::Holder;
 
@@ -90,8 +92,11 @@ impl Store {
             Err(StoreError::Missing { .. }) => {}
             result => return result,
         }
-        fresh::create_file(folder)?;
-        Self::open(folder)
+        match fresh::create_file(folder, fresh::new_cluster) {
+            // Another process was quicker: it is there.
+            Ok(()) | Err(StoreError::Exists { .. }) => Self::open(folder),
+            Err(error) => Err(error),
+        }
     }
 
     /// A new cluster in memory that ends with the value: what a cluster that was never written to looks like.
@@ -101,7 +106,7 @@ impl Store {
             .create_with_backend(redb::backends::InMemoryBackend::new())
             .map_err(|error| database_error(&path, error.into()))?;
         let store = Self::over(database, path, false);
-        store.write("new cluster", fresh::fill)?;
+        store.write_unjournaled(fresh::new_cluster)?;
         Ok(store)
     }
 
@@ -175,14 +180,25 @@ impl Store {
             let value = change(&mut writer)?;
             if writer.changed {
                 writer.finish(&self.author, sentence)?;
-                let Inner::Write(write) = writer.reader.transaction.inner else {
-                    unreachable!("a Writer holds a write transaction")
-                };
                 // The claim ends before the lock does: it must never outlive it and name the wrong process.
                 drop(claim);
-                write.commit().map_err(|error| database_error(&self.path, error.into()))?;
+                writer.commit()?;
             }
             Ok(value)
+        })
+    }
+
+    /// One transaction that writes its own journal and generation.
+    fn write_unjournaled(
+        &self,
+        change: impl FnOnce(&mut Writer) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        self.with_database(|database| {
+            let write = database.begin_write().map_err(|error| database_error(&self.path, error.into()))?;
+            let transaction = Transaction { inner: Inner::Write(write), path: self.path.clone() };
+            let mut writer = Writer { reader: Reader { transaction }, changed: false, facts_changed: false };
+            change(&mut writer)?;
+            writer.commit()
         })
     }
 
@@ -330,6 +346,14 @@ impl Writer {
         use redb::TableHandle;
         self.changed = true;
         self.facts_changed |= table.name() != table::BOOTS.name();
+    }
+
+    fn commit(self) -> Result<(), StoreError> {
+        let Transaction { inner, path } = self.reader.transaction;
+        match inner {
+            Inner::Write(write) => write.commit().map_err(|error| database_error(&path, error.into())),
+            Inner::Read(_) => unreachable!("a Writer holds a write transaction"),
+        }
     }
 
     /// The journal's line and the generations.
