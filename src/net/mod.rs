@@ -7,6 +7,7 @@
 
 pub mod addresses;
 pub mod announce;
+pub mod dhcp;
 pub mod frontend;
 pub mod http;
 pub mod links;
