@@ -1,0 +1,63 @@
+//! `export` and `import`.
+
+use crate::Cluster;
+
+fn filled() -> Cluster {
+    let cluster = Cluster::new();
+    cluster.rocks("add-network public 192.0.2.0/24").ok();
+    cluster.rocks("add-host compute-0-[0-3] --ip 10.1.0.1").ok();
+    cluster.rocks("add-interface compute-0-0 eth1 --mac 52:54:00:00:00:01 --ip 192.0.2.1").ok();
+    cluster.run(&["set-attribute", "motd", "\"quoted\"\n\u{1F427}"]).ok();
+    cluster.rocks("set-boot compute-0-1 os").ok();
+    cluster
+}
+
+#[test]
+fn a_store_comes_back_to_the_byte() {
+    let cluster = filled();
+    let exported = cluster.rocks("export").ok();
+    let other = Cluster::new();
+    other.run_with_input(&["import", "-"], &exported).ok();
+    assert_eq!(other.rocks("export").ok(), exported);
+    // And it works: its indexes are there.
+    other.rocks("add-host compute-9-9 --ip 10.1.0.1").fails(5);
+}
+
+#[test]
+fn another_store_is_replaced_only_when_that_is_said() {
+    let (old, new) = (filled(), Cluster::new());
+    new.rocks("add-host login-0-0 --ip 10.1.0.1").ok();
+    let file = old.scratch().join("cluster.json");
+    old.run(&["export", file.to_str().unwrap()]).ok();
+    let error = new.run(&["import", file.to_str().unwrap()]).fails(5);
+    assert!(error.contains("hint: --replace"), "{error}");
+    new.run(&["import", file.to_str().unwrap(), "--replace"]).ok();
+    let (was, is) = (old.rocks("export").json(), new.rocks("export").json());
+    for part in ["hosts", "boots", "attributes", "networks", "appliances"] {
+        assert_eq!(was[part], is[part], "{part}");
+    }
+    assert!(is["generation"].as_u64() > was["generation"].as_u64(), "what was derived before is not taken for new");
+    assert!(new.rocks("log").ok().contains("import "));
+}
+
+#[test]
+fn a_bad_document_changes_nothing() {
+    let cluster = filled();
+    let before = cluster.rocks("export").ok();
+    let twice = before.replace("\"name\": \"compute-0-1\"", "\"name\": \"compute-0-0\"");
+    for (document, status, said) in [
+        ("", 4, "is no export"),
+        ("{\"format\": 999}", 4, "made by a newer rocks"),
+        ("{\"format\": 1, \"hots\": []}", 4, "unknown field `hots`"),
+        (&before.replace("10.1.0.2", "10.1.0.x"), 4, "is no export"),
+        (&before.replace("10.1.0.2", "10.9.0.2"), 4, "10.9.0.2"),
+        (&twice, 5, "host 'compute-0-0' exists already"),
+    ] {
+        let error = cluster.run_with_input(&["import", "-", "--replace"], document).fails(status);
+        assert!(error.contains(said), "{error}");
+        let new = Cluster::new();
+        new.run_with_input(&["import", "-"], document).fails(status);
+        assert!(!new.path().join("rocks.redb").exists());
+    }
+    assert_eq!(cluster.rocks("export").ok(), before);
+}
