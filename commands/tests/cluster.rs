@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 /// The program under test.
-pub(crate) const ROCKS: &str = env!("CARGO_BIN_EXE_rocks");
+const ROCKS: &str = env!("CARGO_BIN_EXE_rocks");
 
 /// A cluster that is removed when the test ends. Nothing is created in it until a command writes.
 pub(crate) struct Cluster {

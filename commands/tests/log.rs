@@ -14,7 +14,12 @@ fn every_change_is_one_readable_line_and_a_failed_or_empty_one_is_none() {
     let sentences: Vec<&str> = entries.as_array().unwrap().iter().map(|e| e["sentence"].as_str().unwrap()).collect();
     assert_eq!(
         sentences,
-        ["new cluster", "add host compute-0-[0-15]", "set attribute gpu (host compute-0-3)", "remove host compute-0-[8-15]"]
+        [
+            "new cluster",
+            "add host compute-0-[0-15]",
+            "set attribute gpu (host compute-0-3)",
+            "remove host compute-0-[8-15]"
+        ]
     );
     let generations: Vec<u64> = entries.as_array().unwrap().iter().filter_map(|e| e["generation"].as_u64()).collect();
     assert_eq!(generations, [1, 2, 3, 4]);

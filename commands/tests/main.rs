@@ -13,4 +13,4 @@ mod shared_store;
 mod stores;
 mod tidy;
 
-pub(crate) use cluster::{Cluster, Outcome, ROCKS};
+pub(crate) use cluster::{Cluster, Outcome};

@@ -8,7 +8,9 @@ fn each_order_to_install_begins_another_installation() {
     cluster.rocks("add-host compute-0-[0-2] --boot os").ok();
     let boots = || -> Vec<(String, u64)> {
         let hosts = cluster.rocks("list-host --format json").json();
-        let boot = |h: &serde_json::Value| (h["boot"]["action"].as_str().unwrap().to_owned(), h["boot"]["install_id"].as_u64().unwrap());
+        let boot = |h: &serde_json::Value| {
+            (h["boot"]["action"].as_str().unwrap().to_owned(), h["boot"]["install_id"].as_u64().unwrap())
+        };
         hosts.as_array().unwrap().iter().map(boot).collect()
     };
     let all = |action: &str, id| vec![(action.to_owned(), id); 3];

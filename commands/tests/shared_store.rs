@@ -121,7 +121,9 @@ fn a_frozen_writer_blocks_no_reader_and_is_named_to_the_next_writer() {
     if sidecar.exists() {
         assert_eq!(names(&cluster).len(), 2, "a reader is not blocked");
         let error = store
-            .write_within(std::time::Duration::from_millis(100), "impatient", |w| w.remove_host(&"compute-0-0".parse()?))
+            .write_within(std::time::Duration::from_millis(100), "impatient", |w| {
+                w.remove_host(&"compute-0-0".parse()?)
+            })
             .unwrap_err()
             .to_string();
         assert!(error.contains(&format!("process {}", writer.id())) && error.contains("is stopped"), "{error}");

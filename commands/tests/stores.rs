@@ -35,8 +35,7 @@ fn a_store_of_a_newer_rocks_is_left_alone() {
     cluster.rocks("add-host compute-0-0").ok();
     let path = cluster.path().join("rocks.redb");
     {
-        let database =
-            Database::builder().set_concurrency_mode(ConcurrencyMode::MultiWriter).open(&path).unwrap();
+        let database = Database::builder().set_concurrency_mode(ConcurrencyMode::MultiWriter).open(&path).unwrap();
         let write = database.begin_write().unwrap();
         let meta = TableDefinition::<&[u8], &[u8]>::new("meta");
         write.open_table(meta).unwrap().insert(&b"format"[..], &b"999"[..]).unwrap();

@@ -93,8 +93,11 @@ mod tests {
             mtu_bytes,
             zone: Some("local".to_owned()),
         };
-        let networks =
-            [network("private", "10.1.0.0/16", 9000), network("public", "192.0.2.0/24", 1500), network("empty", "172.16.0.0/16", 1500)];
+        let networks = [
+            network("private", "10.1.0.0/16", 9000),
+            network("public", "192.0.2.0/24", 1500),
+            network("empty", "172.16.0.0/16", 1500),
+        ];
         let interface = |name: &str, mac: Option<&str>, ip: &str, network: &str| Interface {
             name: name.to_owned(),
             mac: mac.map(|mac| MacAddress::parse(mac).unwrap()),

@@ -165,8 +165,18 @@ impl Store {
         self.write(sentence, |w| {
             let generation = w.generation()?.max(export.generation);
             let tables = [
-                HOSTS, HOSTS_BY_MAC, HOSTS_BY_IP, APPLIANCES, NETWORKS, ATTRIBUTES, BOOTS, DISTRIBUTIONS, BLOBS, ROLLS,
-                ENDPOINTS, JOURNAL,
+                HOSTS,
+                HOSTS_BY_MAC,
+                HOSTS_BY_IP,
+                APPLIANCES,
+                NETWORKS,
+                ATTRIBUTES,
+                BOOTS,
+                DISTRIBUTIONS,
+                BLOBS,
+                ROLLS,
+                ENDPOINTS,
+                JOURNAL,
             ];
             for table in tables {
                 for key in w.transaction.keys(table, b"")? {

@@ -47,7 +47,7 @@ pub(super) fn create_file(
 fn fill_file(path: &Path, fill: impl FnOnce(&mut Writer) -> Result<(), StoreError>) -> Result<(), StoreError> {
     let _ = std::fs::remove_file(path);
     let database = Database::builder().create(path).map_err(|error| database_error(path, error.into()))?;
-    Store::over(database, path.to_owned(), false).write_unjournaled(fill)
+    Store::over(database, path.to_owned()).write_unjournaled(fill)
 }
 
 /// The contents of a new cluster.

@@ -29,6 +29,7 @@ mod endpoints;
 mod error;
 mod export;
 mod fresh;
+mod handle;
 mod hosts;
 mod journal;
 mod lock;
@@ -42,30 +43,21 @@ pub use export::Export;
 pub use journal::{JOURNAL_ENTRIES_MAX, JournalEntry};
 pub use lock::Holder;
 
-use redb::{ConcurrencyMode, Database, ReadableDatabase, TransactionError};
+use handle::{Handle, Waiting};
+use redb::Database;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 use table::{Inner, META, Table, Transaction, database_error};
 
 /// The file of the store in the cluster's folder.
 pub const FILE_NAME: &str = "rocks.redb";
 /// The format this program writes. It rises when an older `rocks` would misread or lose something.
 pub const FORMAT: u64 = 1;
-/// How long a writer waits in silence before it says who holds the lock.
-const SILENT_WAIT: Duration = Duration::from_secs(1);
-/// The longest pause between two looks at the lock.
-const POLL_MAX: Duration = Duration::from_millis(10);
-/// Bytes of pages that one process keeps in memory.
-const PAGE_CACHE_BYTES: usize = 64 << 20;
-
 /// The cluster database, open in this process. Threads share it by reference.
 pub struct Store {
     path: Arc<Path>,
-    database: RwLock<Database>,
-    /// Set when the system refused a read or write: the handle is of no use any more and is opened anew.
-    broken: AtomicBool,
+    handle: Handle,
     on_disk: bool,
     author: String,
     waiting: Box<dyn Fn(&Holder) + Send + Sync>,
@@ -80,8 +72,8 @@ impl std::fmt::Debug for Store {
 impl Store {
     /// Opens the store of the cluster in `folder`; [`StoreError::Missing`] where there is none.
     pub fn open(folder: &Path) -> Result<Self, StoreError> {
-        let path = folder.join(FILE_NAME);
-        let store = Self::over(open_file(&path)?, path, true);
+        let path: Arc<Path> = folder.join(FILE_NAME).into();
+        let store = Self::with(Handle::open(path.clone())?, path, true);
         store.check_format()?;
         Ok(store)
     }
@@ -105,20 +97,19 @@ impl Store {
         let database = Database::builder()
             .create_with_backend(redb::backends::InMemoryBackend::new())
             .map_err(|error| database_error(&path, error.into()))?;
-        let store = Self::over(database, path, false);
+        let store = Self::over(database, path);
         store.write_unjournaled(fresh::new_cluster)?;
         Ok(store)
     }
 
-    fn over(database: Database, path: PathBuf, on_disk: bool) -> Self {
-        Self {
-            path: path.into(),
-            database: RwLock::new(database),
-            broken: AtomicBool::new(false),
-            on_disk,
-            author: journal::author(),
-            waiting: Box::new(|_| {}),
-        }
+    /// A store over a database that no other process has open.
+    fn over(database: Database, path: PathBuf) -> Self {
+        let path: Arc<Path> = path.into();
+        Self::with(Handle::over(database, path.clone()), path, false)
+    }
+
+    fn with(handle: Handle, path: Arc<Path>, on_disk: bool) -> Self {
+        Self { path, handle, on_disk, author: journal::author(), waiting: Box::new(|_| {}) }
     }
 
     /// Calls `tell` once in each write that has to wait for another process.
@@ -140,8 +131,8 @@ impl Store {
 
     /// Reads one consistent state, as the latest finished write left it. Never waits for a writer.
     pub fn read<T>(&self, look: impl FnOnce(&Reader) -> Result<T, StoreError>) -> Result<T, StoreError> {
-        self.with_database(|database| {
-            let read = database.begin_read().map_err(|error| database_error(&self.path, error.into()))?;
+        self.guarded(|handle| {
+            let read = handle.begin_read()?;
             look(&Reader { transaction: Transaction { inner: Inner::Read(read), path: self.path.clone() } })
         })
     }
@@ -172,8 +163,8 @@ impl Store {
         sentence: &str,
         change: impl FnOnce(&mut Writer) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        self.with_database(|database| {
-            let write = self.begin_write(database, patience)?;
+        self.guarded(|handle| {
+            let write = handle.begin_write(Waiting::new(patience, &*self.waiting))?;
             let claim = self.on_disk.then(|| lock::Claim::new(&self.path, sentence));
             let transaction = Transaction { inner: Inner::Write(write), path: self.path.clone() };
             let mut writer = Writer { reader: Reader { transaction }, changed: false, facts_changed: false };
@@ -189,12 +180,9 @@ impl Store {
     }
 
     /// One transaction that writes its own journal and generation.
-    fn write_unjournaled(
-        &self,
-        change: impl FnOnce(&mut Writer) -> Result<(), StoreError>,
-    ) -> Result<(), StoreError> {
-        self.with_database(|database| {
-            let write = database.begin_write().map_err(|error| database_error(&self.path, error.into()))?;
+    fn write_unjournaled(&self, change: impl FnOnce(&mut Writer) -> Result<(), StoreError>) -> Result<(), StoreError> {
+        self.guarded(|handle| {
+            let write = handle.begin_write(Waiting::new(None, &*self.waiting))?;
             let transaction = Transaction { inner: Inner::Write(write), path: self.path.clone() };
             let mut writer = Writer { reader: Reader { transaction }, changed: false, facts_changed: false };
             change(&mut writer)?;
@@ -202,42 +190,13 @@ impl Store {
         })
     }
 
-    fn begin_write(
-        &self,
-        database: &Database,
-        patience: Option<Duration>,
-    ) -> Result<redb::WriteTransaction, StoreError> {
-        let begun = Instant::now();
-        let mut pause = Duration::from_micros(500);
-        let mut told = false;
-        loop {
-            match database.try_begin_write() {
-                Err(TransactionError::WouldBlock) => {}
-                result => return result.map_err(|error| database_error(&self.path, error.into())),
-            }
-            if patience.is_some_and(|patience| begun.elapsed() >= patience) {
-                return Err(StoreError::Busy { holder: lock::holder(&self.path) });
-            }
-            if !told && begun.elapsed() >= SILENT_WAIT {
-                (self.waiting)(&lock::holder(&self.path));
-                told = true;
-            }
-            std::thread::sleep(pause);
-            pause = (pause * 2).min(POLL_MAX);
-        }
-    }
-
-    /// Runs `act` on the open database. After an I/O error the database refuses all further work, though the disk may
-    /// have room again: the next act opens it anew.
-    fn with_database<T>(&self, act: impl FnOnce(&Database) -> Result<T, StoreError>) -> Result<T, StoreError> {
-        if self.on_disk && self.broken.load(Ordering::Acquire) {
-            let mut database = self.database.write().unwrap_or_else(PoisonError::into_inner);
-            *database = open_file(&self.path)?;
-            self.broken.store(false, Ordering::Release);
-        }
-        let result = act(&self.database.read().unwrap_or_else(PoisonError::into_inner));
-        if let Err(StoreError::Io { .. } | StoreError::Database { .. } | StoreError::NotAStore { .. }) = &result {
-            self.broken.store(true, Ordering::Release);
+    /// Runs `act`; after an error of the system the file is opened anew by the next.
+    fn guarded<T>(&self, act: impl FnOnce(&Handle) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        let result = act(&self.handle);
+        let is_of_the_file =
+            matches!(&result, Err(StoreError::Io { .. } | StoreError::Database { .. } | StoreError::NotAStore { .. }));
+        if self.on_disk && is_of_the_file {
+            self.handle.forget();
         }
         result
     }
@@ -250,31 +209,6 @@ impl Store {
             None => Err(StoreError::NotAStore { path: self.path.to_path_buf(), why: "it has no format".to_owned() }),
         }
     }
-}
-
-fn open_file(path: &Path) -> Result<Database, StoreError> {
-    let io = |cause| StoreError::Io { doing: "open", path: path.to_owned(), cause };
-    match std::fs::metadata(path) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            return Err(StoreError::Missing { path: path.to_owned() });
-        }
-        Err(error) => return Err(io(error)),
-        Ok(file) if file.len() == 0 => {
-            return Err(StoreError::NotAStore { path: path.to_owned(), why: "it is empty".to_owned() });
-        }
-        Ok(_) => {}
-    }
-    let mut builder = Database::builder();
-    builder.set_concurrency_mode(ConcurrencyMode::MultiWriter).set_cache_size(PAGE_CACHE_BYTES);
-    builder.open(path).map_err(|error| match error {
-        redb::DatabaseError::Storage(redb::StorageError::Io(source))
-            if source.kind() == std::io::ErrorKind::InvalidData =>
-        {
-            StoreError::NotAStore { path: path.to_owned(), why: table::lower(&source.to_string()) }
-        }
-        redb::DatabaseError::Storage(redb::StorageError::Io(source)) => io(source),
-        other => database_error(path, other.into()),
-    })
 }
 
 /// One consistent state of the store. What can be asked stands in the file of each noun.
