@@ -62,7 +62,7 @@ pub(super) async fn serve(shared: Arc<Shared>, listener: TcpListener, mut stop: 
 /// Answers one connection's requests, one after the other.
 async fn converse(shared: &Shared, mut stream: TcpStream, peer: SocketAddr) -> std::io::Result<()> {
     stream.set_nodelay(true)?;
-    let own = stream.local_addr()?.ip();
+    let (from, own) = (peer.ip().to_canonical(), stream.local_addr()?.ip());
     let mut unread: Vec<u8> = Vec::new();
     let mut answers: Vec<u8> = Vec::new();
     let mut deadline = Instant::now() + EXCHANGE;
@@ -72,7 +72,7 @@ async fn converse(shared: &Shared, mut stream: TcpStream, peer: SocketAddr) -> s
             match Head::decode(&unread) {
                 Ok(Some((head, taken))) => {
                     keep_alive = head.keep_alive;
-                    answer(shared, peer.ip(), own, head, &mut answers).await;
+                    answer(shared, from, own, head, &mut answers).await;
                     unread.drain(..taken);
                     if !keep_alive || answers.len() > ANSWERS_BYTES_MAX {
                         break;
@@ -134,7 +134,7 @@ async fn answer(shared: &Shared, from: IpAddr, own: IpAddr, head: Head, out: &mu
             Counters::count(&shared.counters.scrapes);
             match shared.scrape(from, Some(own), &hashes) {
                 Some(entries) => http::put_scrape_reply(&mut body, &entries),
-                None => http::put_failure(&mut body, &Refusal::UnknownHost { ip: from.to_canonical() }.to_string()),
+                None => http::put_failure(&mut body, &Refusal::UnknownHost { ip: from }.to_string()),
             }
         }
         Ok(Request::Other { path }) if path == "/metrics" => body = metrics::text(shared).into_bytes(),

@@ -27,7 +27,9 @@ impl Running {
         let log = Log::new(move |_, line| log_lines.lock().expect("nobody panics here").push(line.to_owned()));
         let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
-            let ready = move |address| drop(tell.send(address));
+            let ready = move |address| {
+                let _ = tell.send(address);
+            };
             let ended = async { drop(ended.await) };
             let any = SocketAddr::from(([127, 0, 0, 1], 0));
             runtime.expect("threads").block_on(run(any, store, log, ready, ended)).expect("a free port");

@@ -1,0 +1,109 @@
+//! The trackers that are measured, as processes.
+
+use super::load::{SWARM, peer_ip};
+use rocks::cluster::{BootAction, Host, HostName, Interface, Network, NetworkName};
+use rocks::store::Store;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+/// A tracker that runs; it ends with the value.
+pub struct Tracker {
+    pub address: SocketAddr,
+    process: Child,
+}
+
+impl Tracker {
+    /// Our own, over a cluster of this many hosts that all install.
+    pub fn rocks(folder: &Path, hosts: u32) -> Self {
+        let cluster = folder.join("cluster");
+        make_cluster(&cluster, hosts);
+        let address = free_address();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_rocks"));
+        command.args(["track", "--listen", &address.to_string()]).env("ROCKS_CLUSTER", &cluster);
+        Self::start(command, address).expect("rocks track starts")
+    }
+
+    /// opentracker, with the swarm on its list: Debian's serves no other.
+    pub fn opentracker(folder: &Path) -> Option<Self> {
+        rustix::process::geteuid().is_root().then_some(())?;
+        let (address, root) = (free_address(), folder.join("opentracker"));
+        std::fs::create_dir(&root).ok()?;
+        // It gives up root and looks for the list inside its folder.
+        for folder in [folder, &root] {
+            use std::os::unix::fs::PermissionsExt;
+            std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o755)).ok()?;
+        }
+        std::fs::write(root.join("whitelist"), format!("{SWARM}\n")).ok()?;
+        let rules = format!(
+            "listen.tcp_udp {address}\naccess.whitelist /whitelist\ntracker.rootdir {}\ntracker.user nobody\n",
+            root.display()
+        );
+        std::fs::write(root.join("rules"), rules).ok()?;
+        let mut command = Command::new("opentracker");
+        command.arg("-f").arg(root.join("rules"));
+        Self::start(command, address)
+    }
+
+    fn start(mut command: Command, address: SocketAddr) -> Option<Self> {
+        let process = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().ok()?;
+        let tracker = Self { address, process };
+        for _ in 0..200 {
+            if TcpStream::connect(address).is_ok() {
+                return Some(tracker);
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        None
+    }
+
+    /// The processor time that it has used, in microseconds (proc(5): fields 14 and 15, in hundredths of a second).
+    pub fn cpu_micros(&self) -> f64 {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.process.id())).expect("it runs");
+        let fields: Vec<&str> = stat.rsplit(") ").next().unwrap_or_default().split(' ').collect();
+        let ticks: f64 = fields[11..13].iter().filter_map(|field| field.parse::<f64>().ok()).sum();
+        ticks * 10_000.0
+    }
+
+    /// The memory that it has.
+    pub fn resident_bytes(&self) -> u64 {
+        let statm = std::fs::read_to_string(format!("/proc/{}/statm", self.process.id())).expect("it runs");
+        let pages = statm.split(' ').nth(1).and_then(|pages| pages.parse::<u64>().ok());
+        pages.unwrap_or(0) * rustix::param::page_size() as u64
+    }
+}
+
+impl Drop for Tracker {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn make_cluster(folder: &Path, hosts: u32) {
+    let network = Network {
+        name: NetworkName::parse("loop").expect("a plain name"),
+        subnet: "127.1.0.0/16".parse().expect("a subnet"),
+        mtu_bytes: 65_535,
+        zone: None,
+    };
+    let store = Store::create(folder).expect("a new store");
+    let filled = store.write("a cluster on loopback", |w| {
+        w.add_network(&network)?;
+        for n in 0..hosts {
+            let name = HostName::parse(&format!("compute-{}-{}", n / 40, n % 40)).expect("a plain name");
+            let ip = Some(peer_ip(n).into());
+            let interface = Interface { name: "eth0".into(), mac: None, ip, network: Some(network.name.clone()) };
+            let host = Host { rack: Some(n / 40), interfaces: vec![interface], ..Host::new(name, "compute") };
+            w.add_host(&host)?;
+            w.set_boot(&host.name, BootAction::Install)?;
+        }
+        Ok(())
+    });
+    filled.expect("a cluster of hosts");
+}
+
+fn free_address() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("loopback has ports")
+}
