@@ -66,6 +66,7 @@ impl Configuration {
             variables: BTreeMap::new(),
             warnings: Warnings::default(),
             roll: "unknown".into(),
+            text: "".into(),
             files: Vec::new(),
         };
         let mut visited = Vec::with_capacity(walk.order.len());
@@ -142,15 +143,18 @@ impl Warnings {
     }
 
     /// An attribute that is not defined: told once a file.
-    fn undefined(&mut self, name: &str, place: &Place) {
-        if self.undefined.insert((place.file.clone(), name.into())) {
-            self.push(
-                "undefined-attribute",
-                place,
-                format!("attribute '{name}' is not defined: '&{name};' is left empty"),
-            );
+    fn undefined(&mut self, name: &str, place: &Place, text: &str) {
+        if self.undefined.insert((place.file.clone(), name.into())) && self.found.len() < WARNINGS_MAX {
+            self.found.push(undefined(name, place, text));
         }
     }
+}
+
+/// What is said of an attribute that a host does not have.
+pub(super) fn undefined(name: &str, place: &Place, text: &str) -> Finding {
+    let message = format!("attribute '{name}' is not defined: '&{name};' is left empty");
+    let finding = Finding::new(Severity::Warning, "undefined-attribute", message);
+    finding.at(place.file.as_ref(), place.line, place.column).show(text)
 }
 
 /// A compile under way.
@@ -162,6 +166,8 @@ struct Run<'c> {
     variables: BTreeMap<String, String>,
     warnings: Warnings,
     roll: Arc<str>,
+    /// The text of the file that is followed, to show lines of.
+    text: Arc<str>,
     /// Files that stage 2 needs.
     files: Vec<(Arc<str>, Arc<str>)>,
 }
@@ -169,6 +175,7 @@ struct Run<'c> {
 impl Run<'_> {
     fn follow(&mut self, template: &Template) -> Result<(), GraphError> {
         self.roll = template.roll.clone();
+        self.text = template.text.clone();
         self.builder.enter(&template.roll, &template.file);
         let depth = self.builder.depth();
         for step in &template.steps {
@@ -264,7 +271,7 @@ impl Run<'_> {
         let request = self.request;
         let value = request.attributes.get(slot.name.as_ref());
         if value.is_none() && !self.builder.guards(&slot.name) {
-            self.warnings.undefined(&slot.name, &slot.place);
+            self.warnings.undefined(&slot.name, &slot.place, &self.text);
         }
         value.map_or("", String::as_str)
     }
@@ -346,12 +353,12 @@ impl Run<'_> {
         if is_quoted {
             return self.builder.text(&text, place);
         }
-        let Self { builder, warnings, request, .. } = self;
+        let Self { builder, warnings, request, text: text_of_file, .. } = self;
         let mut resolve = |name: &str, in_attribute: bool| match request.attributes.get(name) {
             Some(value) => Ok(value.as_str().into()),
             None if in_attribute => Err(fail(format!("has undefined attribute '{name}' inside a tag"))),
             None => {
-                warnings.undefined(name, place);
+                warnings.undefined(name, place, text_of_file);
                 Ok("".into())
             }
         };

@@ -66,6 +66,8 @@ pub(super) struct Template {
     pub(super) file: Arc<str>,
     pub(super) roll: Arc<str>,
     pub(super) steps: Vec<Step>,
+    /// The file's text.
+    pub(super) text: Arc<str>,
 }
 
 /// Where the beginning and end of every `<post>` are logged.
@@ -76,7 +78,7 @@ const PYTHON_PREFIX: &str = "import sys\nimport os\nsys.path.append(os.path.join
 impl Template {
     /// Reads a node file. With `evals` off, scripts stay as text in their place and neither copies nor file includes
     /// are made.
-    pub(super) fn parse(file: &Arc<str>, text: &str, evals: bool) -> Result<Self, GraphError> {
+    pub(super) fn parse(file: &Arc<str>, text: &Arc<str>, evals: bool) -> Result<Self, GraphError> {
         Parser::new(file, text, evals).run().map_err(|XmlError { offset, what }| {
             let (line, column) = xml::line_and_column(text, offset);
             GraphError::Malformed { place: Place { file: file.clone(), line, column }, what }
@@ -95,7 +97,7 @@ struct OpenEval {
 
 struct Parser<'a> {
     file: &'a Arc<str>,
-    text: &'a str,
+    text: &'a Arc<str>,
     locator: Locator<'a>,
     evals: bool,
     roll: Arc<str>,
@@ -114,7 +116,7 @@ struct Parser<'a> {
 }
 
 impl<'a> Parser<'a> {
-    fn new(file: &'a Arc<str>, text: &'a str, evals: bool) -> Self {
+    fn new(file: &'a Arc<str>, text: &'a Arc<str>, evals: bool) -> Self {
         Self {
             file,
             text,
@@ -172,7 +174,7 @@ impl<'a> Parser<'a> {
         }
         self.flush();
         let steps = settle(self.steps, &self.roll, self.file);
-        Ok(Template { file: self.file.clone(), roll: self.roll, steps })
+        Ok(Template { file: self.file.clone(), roll: self.roll, steps, text: self.text.clone() })
     }
 
     fn part(&mut self, piece: &Piece<'_>) -> Part {
@@ -479,7 +481,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn parse(text: &str) -> Result<Template, GraphError> {
-        Template::parse(&"./nodes/x.xml".into(), text, true)
+        Template::parse(&"./nodes/x.xml".into(), &text.into(), true)
     }
 
     #[test]
@@ -521,7 +523,8 @@ mod tests {
             text in "<kickstart>(<(/?)(post|eval|file|description|var|include|b)( (name|file|include|ref)='[a&;]{0,3}')?/?>|[a-c&;]){0,12}</kickstart>"
         ) {
             let _ = parse(&text);
-            let _ = Template::parse(&"x".into(), &text, false);
+            let text = text.as_str();
+            let _ = Template::parse(&"x".into(), &text.into(), false);
         }
     }
 }

@@ -66,7 +66,8 @@ pub(super) fn script(playbook: &Playbook, origin: &Origin) -> Option<Script> {
     let folder = shell::word(target.rsplit_once('/').map_or("/", |(folder, _)| folder), false);
     let mut text = format!("#### WRITE PLAYBOOK '{name}' in '/var/rocks/ansible' ####\n");
     let _ = writeln!(text, "if [ ! -d {folder} ]; then mkdir -p {folder}; fi");
-    shell::write_file(&mut text, &word, &playbook.text, shell::LITERAL);
+    let here = shell::Here { end: "ROCKS-KS-YML", ..shell::LITERAL };
+    shell::write_file(&mut text, &word, &playbook.text, here);
     let _ = write!(text, "##### RUN the Playbook #####\n{} {} {word}", playbook.command, playbook.arguments);
     Some(Script { interpreter: None, argument: String::new(), text, origin: origin.clone() })
 }
