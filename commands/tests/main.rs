@@ -3,6 +3,7 @@
 mod add_host;
 mod attributes;
 mod cluster;
+mod demo;
 mod export;
 mod help;
 mod log;
