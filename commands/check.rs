@@ -48,6 +48,9 @@ pub(crate) fn run(context: &Context, args: Args) -> anyhow::Result<()> {
         let release = args.release.unwrap_or(Release::Rhel9);
         let shelves = Shelves::for_file(context, args.distribution.as_deref(), release)?;
         let check = Check { release, shelf: shelves.first(), scripts: scripts.as_ref() };
+        if check.shelf.is_none() {
+            ui::note(&format!("packages are not looked up, since no distribution of {release} is known (--distribution)"));
+        }
         let texts = files.iter().map(|file| Ok((file, ui::read_input(file)?))).collect::<anyhow::Result<Vec<_>>>()?;
         let each = texts.par_iter().flat_map(|(name, text)| check.run(if *name == "-" { "standard input" } else { name }, text));
         found.extend(each.collect::<Vec<_>>().into_iter().map(|finding| (finding, Vec::new())));

@@ -9,6 +9,8 @@
 mod ansible;
 mod arguments;
 mod check;
+#[cfg(test)]
+mod check_tests;
 mod difference;
 mod document;
 mod error;

@@ -250,3 +250,130 @@ fn template_error(name: &str, source: &str, error: &Error) -> KickstartError {
     let problem = problem.split_whitespace().collect::<Vec<_>>().join(" ");
     KickstartError::Template { template: inner.name().unwrap_or(name).to_owned(), line, problem }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::path::Path;
+    use std::process::Command;
+
+    /// A profile with one `<post>` in it.
+    fn profile(post: &str) -> Profile {
+        let text = format!(
+            "<kickstart attrs=\"{{}}\">\n<post roll=\"r\" file=\"./nodes/n.xml\">{post}</post>\n\
+             <main roll=\"r\" file=\"./nodes/n.xml\"><lang>C</lang></main>\n</kickstart>\n"
+        );
+        Profile::from_xml(&text).expect("well formed")
+    }
+
+    fn render(profile: &Profile, release: Release) -> String {
+        Renderer::new(&BTreeMap::new()).and_then(|renderer| renderer.render(profile, release)).expect("it renders")
+    }
+
+    /// Runs the first `%post` of a Kickstart as the installer does: lines up to one that begins with `%end`, ends of
+    /// lines unified.
+    fn install(kickstart: &str) {
+        let text = kickstart.replace("\r\n", "\n").replace('\r', "\n");
+        let body = text.lines().skip_while(|line| !line.starts_with("%post")).skip(1);
+        let script: String =
+            body.take_while(|line| !line.trim_start().starts_with("%end")).flat_map(|l| [l, "\n"]).collect();
+        let done = Command::new("bash").arg("-c").arg(script).output().expect("bash runs");
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    }
+
+    fn escape(text: &str) -> String {
+        let mut out = String::new();
+        crate::profile::xml::escape_text(text, &mut out);
+        out
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(48))]
+        #[test]
+        fn values_arrive_in_the_installed_file_unchanged(
+            value in "([ -~\n\t]|[\u{a0}-\u{2fff}]|EOF|\n%end\n|\n%post\n|\r\n|'|\"|\\\\|\\$\\(false\\)|`|&|<){0,12}",
+        ) {
+            let folder = tempfile::tempdir().expect("a folder");
+            let file = folder.path().join("conf/value");
+            let post = format!("<file name=\"{}\">\nvalue: {}\nEOF\n</file>", file.display(), escape(&value));
+            let crossed = Profile::from_xml(&profile(&post).to_xml()).expect("it was a profile");
+            install(&render(&crossed, Release::Rhel9));
+            let installed = std::fs::read_to_string(Path::new(&file)).expect("it was written");
+            prop_assert_eq!(installed, format!("value: {value}\nEOF\n"));
+        }
+    }
+
+    #[test]
+    fn a_script_that_a_section_cannot_carry_arrives_all_the_same() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("x");
+        let post = format!("cat &gt; {} &lt;&lt; HERE\n%end\n$((1 + 1))\nHERE\n", file.display());
+        install(&render(&profile(&post), Release::Rhel10));
+        assert_eq!(std::fs::read_to_string(file).expect("it was written"), "%end\n2\n");
+    }
+
+    #[test]
+    fn expanded_files_are_expanded_by_the_shell() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("x");
+        let post = format!("value=7\n<file name=\"{}\" vars=\"expanded\">$value \\$value\nEOF</file>", file.display());
+        install(&render(&profile(&post), Release::Rhel8));
+        assert_eq!(std::fs::read_to_string(file).expect("it was written"), "7 $value\nEOF\n");
+    }
+
+    #[test]
+    fn every_script_has_a_log_of_its_own() {
+        let text = "<kickstart attrs=\"{}\"><pre roll=\"r\" file=\"./nodes/a.xml\">a</pre>\
+                    <post roll=\"r\" file=\"./nodes/b.xml\">b</post>\
+                    <post arg=\"--nochroot\" interpreter=\"/usr/bin/python3\" roll=\"r\" file=\"./nodes/b.xml\">c</post></kickstart>";
+        let kickstart = render(&Profile::from_xml(text).expect("well formed"), Release::Rhel9);
+        let heads: Vec<&str> =
+            kickstart.lines().filter(|line| line.starts_with("%p") && line.contains("--log")).collect();
+        assert_eq!(
+            heads,
+            [
+                "%pre --interpreter=/bin/bash --log=/tmp/pre-001-a.log",
+                "%post --interpreter=/bin/bash --log=/var/log/rocks/post-001-b.log",
+                "%post --interpreter=/usr/bin/python3 --log=/mnt/sysimage/var/log/rocks/post-002-b.log --nochroot",
+            ]
+        );
+    }
+
+    #[test]
+    fn errors_of_templates_name_template_and_line() {
+        let wrong = |name: &str, text: &str| {
+            let overrides = BTreeMap::from([(name.to_owned(), text.to_owned())]);
+            let rendered =
+                Renderer::new(&overrides).and_then(|renderer| renderer.render(&profile("x"), Release::Rhel9));
+            rendered.expect_err("it is wrong").to_string()
+        };
+        let unclosed = wrong("kickstart.cfg.j2", "a\n{% if x %}\n");
+        assert!(unclosed.starts_with("templates/kickstart.cfg.j2:") && !unclosed.contains('\n'), "{unclosed}");
+        assert_eq!(
+            wrong("kickstart-head.cfg.j2", "# {{ release }}\n# {{ attributes.nosuch }}\n"),
+            "templates/kickstart-head.cfg.j2:2: 'attributes.nosuch' is not defined"
+        );
+        assert!(wrong("kickstart.cfg.j2", "{% include 'nosuch.j2' %}").contains("nosuch.j2"));
+    }
+
+    #[test]
+    fn the_bootstrap_starts_rocks_and_includes_what_it_writes() {
+        let bootstrap = Bootstrap {
+            frontend: "http://10.1.1.1:8080".to_owned(),
+            proxy: "127.0.0.1:7180".to_owned(),
+            arguments: vec!["--rate".to_owned(), "1gbit".to_owned()],
+        };
+        let text =
+            Renderer::new(&BTreeMap::new()).and_then(|renderer| renderer.bootstrap(&bootstrap)).expect("it renders");
+        assert!(
+            text.contains("--frontend \"$frontend\" --proxy 127.0.0.1:7180 --kickstart /tmp/ks.cfg --rate 1gbit \\\n"),
+            "{text}"
+        );
+        assert!(text.ends_with("%include /tmp/ks.cfg\n") && text.contains("timeout=300\n"), "{text}");
+        for release in [Release::Rhel8, Release::Rhel9, Release::Rhel10] {
+            let check = crate::kickstart::Check { release, shelf: None, scripts: None };
+            assert_eq!(check.run("bootstrap.ks", &text), [], "{release}");
+        }
+    }
+}
