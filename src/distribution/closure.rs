@@ -94,6 +94,8 @@ struct Solver<'a> {
     lenient: bool,
     state: Vec<State>,
     reasons: Vec<Option<Reason>>,
+    /// Because of which package another cannot be installed.
+    forbidden_by: Vec<Option<PackageId>>,
     installed: Vec<PackageId>,
     needs: Vec<Need>,
     recommended: HashSet<PackageId>,
@@ -113,6 +115,7 @@ impl<'a> Solver<'a> {
             lenient: false,
             state: Vec::new(),
             reasons: Vec::new(),
+            forbidden_by: Vec::new(),
             installed: Vec::new(),
             needs: Vec::new(),
             recommended: HashSet::new(),
@@ -129,6 +132,7 @@ impl<'a> Solver<'a> {
             self.state[*id as usize] = State::Forbidden;
         }
         self.reasons = vec![None; count];
+        self.forbidden_by = vec![None; count];
         self.installed.clear();
         self.needs.clear();
         self.recommended.clear();
@@ -163,7 +167,11 @@ impl<'a> Solver<'a> {
                     Verdict::Dormant => kept.push(need),
                     Verdict::OneOf(candidates) => match candidates[..] {
                         [] => self.fail(need, memory)?,
-                        [only] => self.install(only, Self::reason(need, false), memory)?,
+                        [only] => {
+                            self.install(only, Self::reason(need, false), memory)?;
+                            // One part of it is met; there may be others.
+                            kept.push(need);
+                        }
                         _ => kept.push(need),
                     },
                 }
@@ -179,7 +187,13 @@ impl<'a> Solver<'a> {
     fn decide(&mut self, memory: &mut Memory) -> Result<bool, Restart> {
         self.listen();
         let mut first: Option<(Need, Vec<PackageId>)> = None;
-        for need in self.needs.clone() {
+        let mut needs = self.needs.clone();
+        // Jobs first, then by the needing package, the last of the metadata first: the order of dnf's rules.
+        needs.sort_by_key(|need| match need {
+            Need::Job(_) => (0, 0),
+            Need::Dependency { by, .. } => (1, PackageId::MAX - by),
+        });
+        for need in needs {
             let Verdict::OneOf(mut candidates) = self.verdict(need, memory) else { continue };
             policy::choose(self.pool, self, &mut candidates);
             if let [only] = candidates[..] {
@@ -308,7 +322,14 @@ impl<'a> Solver<'a> {
             }
             Dependency::If(this, condition, otherwise) => match otherwise {
                 _ if self.holds(condition) => self.weigh(this, memory),
-                Some(otherwise) => Self::for_now(self.weigh(otherwise, memory)),
+                // To bring the condition about is a way to meet it, too.
+                Some(otherwise) => match (self.weigh(otherwise, memory), self.weigh(condition, memory)) {
+                    (Verdict::OneOf(mut one), Verdict::OneOf(other)) => {
+                        one.extend(other);
+                        Verdict::OneOf(one)
+                    }
+                    (verdict, _) => Self::for_now(verdict),
+                },
                 None => Verdict::Dormant,
             },
             Dependency::Unless(this, condition, otherwise) => match otherwise {
@@ -384,8 +405,11 @@ impl<'a> Solver<'a> {
         }
         for rival in self.rivals(id) {
             match self.state[rival as usize] {
-                State::Installed => self.blame(id, memory)?,
-                State::Open => self.state[rival as usize] = State::Forbidden,
+                State::Installed => self.blame(&[id, rival], memory)?,
+                State::Open => {
+                    self.state[rival as usize] = State::Forbidden;
+                    self.forbidden_by[rival as usize] = Some(id);
+                }
                 State::Forbidden => {}
             }
         }
@@ -435,33 +459,49 @@ impl<'a> Solver<'a> {
                 Ok(())
             }
             Need::Dependency { by, dependency } => {
-                self.blame(by, memory)?;
+                let mut suspects = vec![by];
+                names_in(self.pool.dependency(dependency), &mut |relation| {
+                    let forbidders = self.pool.providers(relation).iter().map(|id| self.forbidden_by[*id as usize]);
+                    suspects.extend(forbidders.flatten());
+                });
+                self.blame(&suspects, memory)?;
                 memory.broken.insert((by, dependency));
                 Ok(())
             }
         }
     }
 
-    /// Takes back the latest decision that led to a package; goes on where there was none.
-    fn blame(&self, mut id: PackageId, memory: &mut Memory) -> Result<(), Restart> {
+    /// Takes back the latest decision that led to one of the suspects, else the job that wanted the first; goes on where
+    /// there is nothing to take back.
+    fn blame(&self, suspects: &[PackageId], memory: &mut Memory) -> Result<(), Restart> {
         if self.lenient {
             return Ok(());
         }
-        for _ in 0..=self.installed.len() {
-            match self.reasons[id as usize] {
+        let decisions = suspects.iter().flat_map(|suspect| self.chain(*suspect)).filter(|id| {
+            let decided = matches!(
+                self.reasons[*id as usize],
                 Some(Reason::Weak { .. } | Reason::Need { chosen: true, .. } | Reason::Job { chosen: true, .. })
-                    if memory.avoided.insert(id) =>
-                {
-                    return Err(Restart);
-                }
-                Some(Reason::Need { by, .. } | Reason::Weak { by: Some(by) }) => id = by,
-                Some(Reason::Job { job, .. }) if self.selection.jobs[job].optional && memory.dropped.insert(job) => {
-                    return Err(Restart);
-                }
-                _ => return Ok(()),
-            }
+            );
+            decided && !memory.avoided.contains(id)
+        });
+        if let Some(latest) = decisions.max_by_key(|id| self.installed.iter().position(|there| there == id)) {
+            memory.avoided.insert(latest);
+            return Err(Restart);
         }
-        Ok(())
+        let wanted = suspects.first().and_then(|suspect| self.chain(*suspect).last());
+        match wanted.and_then(|id| self.reasons[id as usize]) {
+            Some(Reason::Job { job, .. }) if memory.dropped.insert(job) => Err(Restart),
+            _ => Ok(()),
+        }
+    }
+
+    /// A package and, one after the other, the packages because of which it is installed.
+    fn chain(&self, id: PackageId) -> impl Iterator<Item = PackageId> {
+        std::iter::successors(Some(id), |id| match self.reasons[*id as usize] {
+            Some(Reason::Need { by, .. } | Reason::Weak { by: Some(by) }) => Some(by),
+            _ => None,
+        })
+        .take(self.installed.len() + 1)
     }
 
     /// Takes note of what newly installed packages recommend and suggest.

@@ -51,8 +51,6 @@ pub struct Entry {
     /// The checksum of its file, hexadecimal.
     #[serde(skip)]
     pub checksum: String,
-    /// When its name first appears in the metadata, among all words: the tie-breaker of dnf's solver.
-    pub rank: u32,
 }
 
 /// What is written.

@@ -9,6 +9,8 @@
 //!
 //! Pure of the graph: a distribution is given a package list, never a host.
 
+#[cfg(test)]
+mod cases;
 mod closure;
 mod compression;
 mod comps;

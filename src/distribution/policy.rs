@@ -1,6 +1,8 @@
 //! Which of several packages dnf takes: the best architecture, then the highest version of each name, not one that
-//! another of them replaces, one that is recommended or suggested before one that is not, and last by name order.
+//! another of them replaces, one that is recommended or suggested before one that is not, one that is the highest of its
+//! name, one that brings a higher version of something common; and last the first by name.
 
+use super::dependency::Range;
 use super::pool::{ArchRank, PackageId, Pool};
 use std::cmp::Reverse;
 
@@ -44,5 +46,32 @@ pub(super) fn choose(pool: &Pool, opinion: &impl Opinion, candidates: &mut Vec<P
     if candidates.iter().any(|id| opinion.recommended(*id)) {
         candidates.retain(|id| opinion.recommended(*id));
     }
-    candidates.sort_by_key(|id| (Reverse(opinion.suggested(*id)), pool.package(*id).rank));
+    candidates.sort_by_key(|id| (Reverse(opinion.suggested(*id)), is_outdated(pool, *id), &pool.package(*id).name));
+    let first = (1..candidates.len()).fold(0, |first, other| {
+        let same_rank = opinion.suggested(candidates[first]) == opinion.suggested(candidates[other])
+            && is_outdated(pool, candidates[first]) == is_outdated(pool, candidates[other]);
+        if same_rank && brings_newer(pool, candidates[other], candidates[first]) { other } else { first }
+    });
+    candidates[..=first].rotate_right(1);
+}
+
+/// Whether there is a higher version of the package's name.
+fn is_outdated(pool: &Pool, id: PackageId) -> bool {
+    let package = pool.package(id);
+    pool.named(&package.name).iter().any(|other| pool.package(*other).evr.compare(&package.evr).is_gt())
+}
+
+/// Whether one package brings a higher version of something that both bring (`java-headless = 17` before 11).
+fn brings_newer(pool: &Pool, one: PackageId, other: PackageId) -> bool {
+    let (one, other) = (pool.package(one), pool.package(other));
+    let common = one.provides.iter().flat_map(|brought| {
+        other.provides.iter().filter(|there| there.name == brought.name).map(move |there| (brought, there))
+    });
+    common
+        .filter_map(|(brought, there)| match (&brought.range, &there.range) {
+            (Range::To { evr: new, .. }, Range::To { evr: old, .. }) => Some(new.compare(old)),
+            _ => None,
+        })
+        .find(|order| order.is_ne())
+        .is_some_and(std::cmp::Ordering::is_gt)
 }

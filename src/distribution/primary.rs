@@ -5,7 +5,7 @@ use super::compression::unpack;
 use super::index::Entry;
 use super::repomd::MetadataFile;
 use super::xml::{self, Attributes, Node};
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::path::Path;
 
 /// A distribution has at most this many packages.
@@ -18,11 +18,7 @@ pub(super) fn parse_primary(path: &Path, bytes: &[u8], file: &MetadataFile) -> R
     let reader = unpack(bytes, file.open_bytes_max()).map_err(DistributionError::file(path))?;
     let mut primary = Primary::default();
     xml::read(path, reader, &mut |node| primary.node(node))?;
-    let Primary { mut entries, words, .. } = primary;
-    for entry in &mut entries {
-        entry.rank = words.get(entry.package.name.as_str()).copied().unwrap_or(u32::MAX);
-    }
-    Ok(entries)
+    Ok(primary.entries)
 }
 
 /// A list of primary.xml that is being read.
@@ -44,8 +40,6 @@ struct Primary {
     open: Option<Entry>,
     list: Option<List>,
     items: usize,
-    /// Every word in the order of its first appearance: the solver of dnf breaks ties by it.
-    words: HashMap<String, u32>,
 }
 
 impl Primary {
@@ -88,9 +82,7 @@ impl Primary {
             "entry" => {
                 let Some(list) = self.list else { return Ok(()) };
                 count(&mut self.items)?;
-                let name = value("name");
-                remember(&mut self.words, &name);
-                let text = dependency_text(name, attributes);
+                let text = dependency_text(value("name"), attributes);
                 let entries = match list {
                     List::Provides => &mut entry.provides,
                     List::Requires if text.starts_with("rpmlib(") => return Ok(()),
@@ -113,10 +105,7 @@ impl Primary {
         let Some(entry) = &mut self.open else { return Ok(()) };
         match name {
             // Only the package's own name: nothing else in primary.xml is called so at this place.
-            "name" => {
-                remember(&mut self.words, text);
-                entry.package.name = text.to_owned();
-            }
+            "name" => text.clone_into(&mut entry.package.name),
             "arch" => entry.package.arch = text.to_owned(),
             "checksum" => {
                 entry.checksum = text.trim().to_ascii_lowercase();
@@ -153,12 +142,6 @@ impl Primary {
 fn count(items: &mut usize) -> Result<(), String> {
     *items += 1;
     if *items > ITEMS_MAX { Err(format!("more than {ITEMS_MAX} dependencies and files")) } else { Ok(()) }
-}
-
-fn remember(words: &mut HashMap<String, u32>, word: &str) {
-    if !words.contains_key(word) {
-        words.insert(word.to_owned(), words.len() as u32);
-    }
 }
 
 fn number(text: &str, what: &str) -> Result<u64, String> {
