@@ -5,6 +5,7 @@ use crate::ui;
 use rocks::cluster::InvalidNoun;
 use rocks::distribution::DistributionError;
 use rocks::graph::GraphError;
+use rocks::net::NetError;
 use rocks::store::StoreError;
 use std::process::ExitCode;
 
@@ -163,6 +164,9 @@ fn judge(error: &anyhow::Error) -> (Kind, Option<String>) {
         if let Some(error) = cause.downcast_ref::<GraphError>() {
             return judge_graph(error);
         }
+        if let Some(error) = cause.downcast_ref::<NetError>() {
+            return judge_net(error);
+        }
         if cause.is::<InvalidNoun>() {
             return (Kind::Invalid, None);
         }
@@ -186,6 +190,20 @@ fn judge_distribution(error: &DistributionError) -> (Kind, Option<String>) {
         }
         E::Metadata { .. } | E::Xml { .. } | E::Metainfo(_) => (Kind::Invalid, None),
         E::Index(_) => (Kind::Failed, Some("publish it again with: rocks add-distribution NAME PATH".to_owned())),
+    }
+}
+
+fn judge_net(error: &NetError) -> (Kind, Option<String>) {
+    use std::io::ErrorKind;
+    match error {
+        NetError::Listen { source, .. } if source.kind() == ErrorKind::AddrInUse => {
+            (Kind::Conflict, Some("another rocks may run here already; choose another port, or end it".to_owned()))
+        }
+        NetError::Connect { .. } => {
+            (Kind::Failed, Some("is 'rocks serve' running there, and its port open to this machine?".to_owned()))
+        }
+        NetError::Url { .. } => (Kind::Invalid, Some("a frontend's URL is like http://10.1.1.1:8080".to_owned())),
+        _ => (Kind::Failed, None),
     }
 }
 

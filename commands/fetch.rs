@@ -6,6 +6,7 @@ use rocks::cluster::Rate;
 use rocks::net::log::Log;
 use rocks::net::node::{self, Options, Progress};
 use rocks::net::proxy::DEFAULT_DOOR;
+use rocks::trust::PublicKey;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -60,6 +61,15 @@ pub(crate) struct Args {
     /// Ask a frontend that does not answer for so long
     #[arg(long, value_name = "SECS", default_value_t = 5)]
     patience: u64,
+    /// Take only a distribution that this key has signed (64 hexadecimal digits) [default: any]
+    #[arg(long, value_name = "KEY", value_parser = |text: &str| PublicKey::parse(text))]
+    key: Option<PublicKey>,
+    /// The token of this installation, from the machine's boot script
+    #[arg(long, value_name = "TOKEN")]
+    token: Option<String>,
+    /// The certificate of the cluster's authority (PEM), for an https frontend
+    #[arg(long, value_name = "FILE")]
+    authority: Option<PathBuf>,
 }
 
 pub(crate) fn run(_context: &Context, args: Args) -> anyhow::Result<()> {
@@ -78,6 +88,9 @@ pub(crate) fn run(_context: &Context, args: Args) -> anyhow::Result<()> {
         rate: args.rate,
         summary: args.summary,
         patience: Duration::from_secs(args.patience),
+        key: args.key,
+        token: args.token,
+        authority: args.authority,
     };
     let bar = ui::byte_progress(0, "packages");
     let shown = bar.clone();

@@ -26,6 +26,12 @@ pub(crate) struct Args {
     /// Send no more than this, such as 1gbit or 100MB/s [default: no limit]
     #[arg(long, value_name = "RATE")]
     rate: Option<Rate>,
+    /// Offer TLS at the same port, with a certificate of the cluster's own authority (keys/authority.pem)
+    #[arg(long)]
+    tls: bool,
+    /// Give a profile only to a machine that shows the token of its installation, which stands in its boot script
+    #[arg(long)]
+    require_token: bool,
 }
 
 pub(crate) fn run(context: &Context, args: Args) -> anyhow::Result<()> {
@@ -34,6 +40,8 @@ pub(crate) fn run(context: &Context, args: Args) -> anyhow::Result<()> {
         peer_port: args.peer_port,
         rate: args.rate,
         cluster: context.cluster().to_owned(),
+        requires_token: args.require_token,
+        offers_tls: args.tls,
     };
     let store = context.store_to_write()?.authored_by("rocks serve");
     Ok(frontend::serve(&options, store, Log::new(ui::log))?)

@@ -41,7 +41,7 @@ repository() {
     for n in common $(seq -f %03g "$count"); do printf '%%files %s\n/opt/pkg/%s\n' "$n" "$n"; done
   } > "$spec"
   for n in common $(seq -f %03g "$count"); do head -c "$bytes" /dev/urandom > "$WORK/payload/$n"; done
-  rpmbuild -bb --quiet --define "_topdir $WORK/rpmbuild" --define "_rpmdir $dir" --define "_rpmfilename %{NAME}-%{VERSION}-%{RELEASE}.%{ARCH}.rpm" \
+  rpmbuild -bb --quiet --define "_topdir $WORK/rpmbuild" --define "_rpmdir $dir" --define "_rpmfilename %%{NAME}-%%{VERSION}-%%{RELEASE}.%%{ARCH}.rpm" \
     --define '_binary_payload w1.zstdio' "$spec" > "$WORK/rpmbuild.log" 2>&1 || { tail "$WORK/rpmbuild.log"; return 1; }
   createrepo_c -q "$dir"
 }

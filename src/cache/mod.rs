@@ -116,6 +116,15 @@ impl Cache {
         &self.metainfo
     }
 
+    /// The folder in which the files lie as in their tree; none for a cache in memory. A file there is whole only once
+    /// all its pieces are held.
+    pub fn folder(&self) -> Option<&Path> {
+        match &self.place {
+            Place::Disk { made, .. } => Some(&made.0),
+            Place::Memory(_) => None,
+        }
+    }
+
     /// Compares a piece's digest and stores it. `parts` are its payload in order: all of the piece, or all but the
     /// pad at its end. Storing a piece twice is harmless.
     pub fn store(&self, piece: PieceIndex, parts: &[Bytes]) -> Result<(), CacheError> {

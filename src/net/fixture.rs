@@ -76,8 +76,15 @@ impl Fixture {
 
     /// A frontend of this cluster.
     pub(super) async fn serve(&self) -> Running {
+        self.serve_with(false).await
+    }
+
+    /// A frontend that wants tokens and offers TLS, or neither.
+    pub(super) async fn serve_with(&self, requires_token: bool) -> Running {
         let any = "127.0.0.1:0".parse().expect("an address");
-        let options = Options { listen: any, peer_port: 0, rate: None, cluster: self.folder.path().to_owned() };
+        let cluster = self.folder.path().to_owned();
+        let options =
+            Options { listen: any, peer_port: 0, rate: None, cluster, requires_token, offers_tls: requires_token };
         Running::start(&options, Arc::clone(&self.store), Log::silent()).await.expect("ports are free")
     }
 }

@@ -17,6 +17,7 @@ pub mod node;
 pub mod proxy;
 pub mod rate;
 pub mod report;
+pub mod tls;
 mod tree;
 
 #[cfg(test)]
@@ -122,4 +123,9 @@ fn raise_descriptors(wanted: u64) {
     if current.is_some_and(|current| current < wanted) {
         let _ = setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), maximum });
     }
+}
+
+/// The time of day, as [`crate::trust`] takes it.
+fn since_1970() -> std::time::Duration {
+    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default()
 }

@@ -1,6 +1,6 @@
 //! What a machine starts with: the iPXE script of its MAC address, and the Kickstart that is the same for all.
 
-use super::{Shared, who};
+use super::{Shared, installs, who};
 use crate::cluster::{Distribution, Host, MacAddress};
 use crate::kickstart::{Bootstrap, Renderer};
 use crate::net::NetError;
@@ -31,16 +31,32 @@ pub(super) fn script(shared: &Shared, request: &Request, mac: &str) -> Response 
     let Ok(mac) = MacAddress::parse(mac) else {
         return Response::text(400, "a boot script is asked for by MAC address: /install/boot/52:54:00:12:34:56");
     };
+    let asks_from = who::address(request);
+    // A machine that starts for the first time is to install from now on: its token needs the number of that.
+    let first = shared.store.read(|reader| match reader.host_by_mac(mac)? {
+        Some(host) => Ok((reader.boot(&host.name)?.install_id == 0).then_some(host.name)),
+        None => Ok(None),
+    });
+    if let Ok(Some(host)) = first
+        && let Err(error) = installs::begin_first(&shared.store, &host)
+    {
+        return failed(shared, &error.into());
+    }
     let found = shared.store.read(|reader| {
         let Some(host) = reader.host_by_mac(mac)? else { return Ok(None) };
         let boot = reader.boot(&host.name)?;
+        let is_its_own = reader.host_by_ip(asks_from)?.is_some_and(|there| there.name == host.name);
         let distribution = reader.distribution_of(&reader.appliance(&host.appliance)?)?;
-        Ok(Some((host, who::may_install(&boot), distribution)))
+        Ok(Some((host, boot, is_its_own, distribution)))
     });
     match found {
         Ok(None) => who::refuse(shared, who::address(request), &[mac], None),
-        Ok(Some((host, installs, distribution))) => {
-            match render(shared, &url(request), mac, &host, installs, distribution.as_ref()) {
+        Ok(Some((host, boot, is_its_own, distribution))) => {
+            let installs = who::may_install(&boot);
+            // Only the machine's own address is given its token: a MAC address says who somebody claims to be.
+            let token = (installs && is_its_own && boot.install_id > 0)
+                .then(|| who::token(shared, &host.name, boot.install_id));
+            match render(shared, &url(request), mac, &host, installs, distribution.as_ref(), token) {
                 Ok(text) => Response::new(200, "text/plain; charset=utf-8", text),
                 Err(error) => failed(shared, &error),
             }
@@ -56,6 +72,7 @@ fn render(
     host: &Host,
     installs: bool,
     distribution: Option<&Distribution>,
+    token: Option<String>,
 ) -> Result<String, NetError> {
     let text = overridden(&shared.cluster, BOOT_TEMPLATE.0)?.unwrap_or_else(|| BOOT_TEMPLATE.1.to_owned());
     let mut environment = Environment::new();
@@ -68,6 +85,7 @@ fn render(
         install => installs && distribution.is_some(),
         wanted => installs,
         distribution => distribution.map(|distribution| distribution.name.to_string()),
+        token,
     };
     template.and_then(|template| template.render(values)).map_err(|error| NetError::Said(format!("{error:#}")))
 }
@@ -76,7 +94,14 @@ fn render(
 pub(super) fn kickstart(shared: &Shared, request: &Request) -> Response {
     let rendered = overrides(&shared.cluster).and_then(|overrides| {
         let renderer = Renderer::new(&overrides).map_err(|error| NetError::Said(error.to_string()))?;
-        let bootstrap = Bootstrap { frontend: url(request), proxy: DEFAULT_DOOR.to_owned(), arguments: Vec::new() };
+        let mut arguments = vec!["--key".to_owned(), shared.keys.signing.public().to_string()];
+        let token = request.head.target.query_value("token");
+        // It goes into a shell script: only what a token is made of.
+        let is_plain = |token: &String| token.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b));
+        if let Some(token) = token.filter(is_plain) {
+            arguments.extend(["--token".to_owned(), token]);
+        }
+        let bootstrap = Bootstrap { frontend: url(request), proxy: DEFAULT_DOOR.to_owned(), arguments };
         renderer.bootstrap(&bootstrap).map_err(|error| NetError::Said(error.to_string()))
     });
     match rendered {

@@ -133,9 +133,11 @@ impl Board {
         }
     }
 
-    /// The machine at this address, where one is installing there.
-    pub(super) fn host_at(&self, address: IpAddr) -> Option<HostName> {
-        self.rows.lock().expect("nobody panics while holding the board").by_address.get(&address).cloned()
+    /// The machine at this address, where one is installing there, and its install id.
+    pub(super) fn host_at(&self, address: IpAddr) -> Option<(HostName, u64)> {
+        let rows = self.rows.lock().expect("nobody panics while holding the board");
+        let host = rows.by_address.get(&address)?;
+        Some((host.clone(), rows.installs.get(host)?.install_id))
     }
 
     /// A machine says how far it is; false where no installation of it is known.

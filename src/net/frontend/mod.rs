@@ -26,6 +26,7 @@ use super::rate::Bucket;
 use super::tree::Tree;
 use crate::cluster::{Endpoint, Rate, Service};
 use crate::store::Store;
+use crate::trust::Keys;
 use installs::Board;
 use routes::Routes;
 use std::collections::HashMap;
@@ -54,8 +55,12 @@ pub struct Options {
     pub peer_port: u16,
     /// The rate of everything it sends, if limited.
     pub rate: Option<Rate>,
-    /// The cluster's folder: its own `graphs/` and `templates/`.
+    /// The cluster's folder: its own `graphs/` and `templates/`, its `keys/`.
     pub cluster: PathBuf,
+    /// Whether a machine must show the token of its installation.
+    pub requires_token: bool,
+    /// Whether TLS is offered, at the same port.
+    pub offers_tls: bool,
 }
 
 /// What all requests share.
@@ -67,6 +72,8 @@ pub(super) struct Shared {
     seeds: seeds::Seeds,
     counters: Counters,
     cluster: PathBuf,
+    keys: Keys,
+    requires_token: bool,
     refused: Mutex<HashMap<std::net::IpAddr, Instant>>,
     log: Log,
 }
@@ -144,6 +151,9 @@ impl Running {
         let (board, transitions) = Board::new(log.clone());
         board.take_over(&store)?;
         let upload = options.rate.map(|rate| Arc::new(Bucket::new(rate.bytes_per_sec())));
+        let keys =
+            Keys::open_or_create(&options.cluster, super::since_1970()).map_err(|e| NetError::Said(e.to_string()))?;
+        let tls = if options.offers_tls { Some(super::tls::acceptor(&keys, http_at)?) } else { None };
         let shared = Arc::new(Shared {
             compiler: Compiler::new(&options.cluster),
             board,
@@ -151,18 +161,20 @@ impl Running {
             seeds: seeds::Seeds::new(Arc::clone(&store), upload.clone(), log.clone()),
             counters: Counters::new(),
             cluster: options.cluster.clone(),
+            keys,
+            requires_token: options.requires_token,
             refused: Mutex::default(),
             log: log.clone(),
             store: Arc::clone(&store),
         });
-        tell_endpoints(&store, http_at, seed_at)?;
+        tell_endpoints(&store, http_at, seed_at, options.offers_tls)?;
         shared.seeds.refresh(&shared).await;
         let (stop, stopped) = watch::channel(false);
         let writer = tokio::spawn(installs::write_transitions(store, transitions, log.clone()));
         tokio::spawn(shared.seeds.door().run(peers));
         tokio::spawn(keep_up(Arc::clone(&shared)));
         let service = Arc::new(Routes::new(Arc::clone(&shared)));
-        let served = server::Options { upload, tls: None, log: log.clone(), stop: stopped };
+        let served = server::Options { upload, tls, log: log.clone(), stop: stopped };
         let serving = tokio::spawn(server::serve(listener, service, served));
         log.info("serving", &[("http", &http_at), ("peers", &seed_at)]);
         Ok(Self { http: http_at, peers: seed_at, shared, stop, serving, writer })
@@ -180,10 +192,14 @@ impl Running {
 }
 
 /// Writes into the store where this frontend can be reached.
-fn tell_endpoints(store: &Store, http: SocketAddr, seed: SocketAddr) -> Result<(), NetError> {
+fn tell_endpoints(store: &Store, http: SocketAddr, seed: SocketAddr, tls: bool) -> Result<(), NetError> {
     let since = jiff::Timestamp::now();
     let written = store.write(&format!("serve listens at {http}"), |writer| {
-        for (service, at) in [(Service::Http, http), (Service::Seed, seed)] {
+        let offered = [(Service::Http, http), (Service::Seed, seed), (Service::Https, http)];
+        if !tls {
+            writer.remove_endpoint(Service::Https)?;
+        }
+        for (service, at) in offered.into_iter().filter(|(service, _)| tls || *service != Service::Https) {
             writer.set_endpoint(&Endpoint { service, addresses: reachable_at(at), since })?;
         }
         Ok(())

@@ -76,10 +76,14 @@ impl Routes {
         };
         shared.counters.events.fetch_add(1, Ordering::Relaxed);
         let address = who::address(&request);
-        if let Some(host) = shared.board.host_at(address)
-            && shared.board.report(&host, report.clone())
-        {
-            return answered();
+        if let Some((host, install_id)) = shared.board.host_at(address) {
+            let token = match who::check_token(shared, &request, &host, install_id) {
+                Ok(token) => token,
+                Err(why) => return who::refuse_token(shared, address, &host, &why),
+            };
+            if shared.board.report(&host, report.clone()) {
+                return answered(token);
+            }
         }
         // Not on the board: this frontend is younger than the installation, or the machine is not one of ours.
         let (shared, macs) = (Arc::clone(shared), who::macs(&request));
@@ -91,9 +95,13 @@ impl Routes {
             });
             match found {
                 Ok(Some((host, boot))) if boot.install_id > 0 && who::may_install(&boot) => {
+                    let token = match who::check_token(&shared, &request, &host.name, boot.install_id) {
+                        Ok(token) => token,
+                        Err(why) => return who::refuse_token(&shared, address, &host.name, &why),
+                    };
                     shared.board.started(&host.name, address, boot.install_id);
                     shared.board.report(&host.name, report);
-                    answered()
+                    answered(token)
                 }
                 Ok(found) => who::refuse(&shared, address, &macs, found.as_ref().map(|(host, _)| host)),
                 Err(error) => boot::failed(&shared, &error.into()),
@@ -132,9 +140,9 @@ impl Service for Routes {
     }
 }
 
-/// A report that was taken in.
-fn answered() -> Response {
-    let body = serde_json::to_vec(&ReportAnswer::default()).unwrap_or_default();
+/// A report that was taken in; with a fresh token where the one that was shown grows old.
+fn answered(token: Option<String>) -> Response {
+    let body = serde_json::to_vec(&ReportAnswer { token }).unwrap_or_default();
     Response::new(200, "application/json", body)
 }
 
@@ -147,7 +155,8 @@ fn profile(shared: &Shared, request: &Request) -> Response {
 
 fn manifest(shared: &Shared, request: &Request) -> Response {
     compiled(shared, request, |facts, profile| {
-        let manifest = shared.compiler.manifest(&shared.store, facts, profile)?;
+        let mut manifest = shared.compiler.manifest(&shared.store, facts, profile)?;
+        manifest.token = Some(who::token(shared, &facts.host.name, facts.boot.install_id));
         let body = serde_json::to_vec(&manifest).map_err(|error| NetError::Said(error.to_string()))?;
         Ok(Response::new(200, "application/json", body))
     })
@@ -174,6 +183,9 @@ fn compiled(
             Ok(id) => facts.boot.install_id = id,
             Err(error) => return boot::failed(shared, &error.into()),
         }
+    }
+    if let Err(why) = who::check_token(shared, request, &facts.host.name, facts.boot.install_id) {
+        return who::refuse_token(shared, address, &facts.host.name, &why);
     }
     let result = shared.compiler.profile(&facts).and_then(|profile| answer(&facts, &profile));
     match result {

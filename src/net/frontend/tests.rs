@@ -171,6 +171,9 @@ fn machine(
         rate: None,
         summary: file("summary"),
         patience: Duration::from_secs(5),
+        key: None,
+        token: None,
+        authority: None,
     };
     std::thread::spawn(move || node::fetch(options, Log::silent(), |_| {}).expect("a complete set"))
 }
@@ -197,4 +200,49 @@ async fn machines_bring_their_sets_in_over_http_and_from_the_seed() {
     let status: super::StatusDocument = serde_json::from_slice(&status).expect("JSON");
     assert_eq!(status.counts.get("installed"), Some(&2));
     assert_eq!((status.http_bytes_sent, status.seed_bytes_sent), (set, set));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_tokens_are_wanted_only_the_token_of_this_installation_opens_the_door() {
+    let fixture = Fixture::new();
+    let running = fixture.serve_with(true).await;
+    let known = client(running.http, "127.1.0.1");
+    let error = known.get_whole(PROFILE, &[]).await.expect_err("no token");
+    assert!(error.to_string().contains("403") && error.to_string().contains("no install token"), "{error}");
+    let script = known.get_whole(&format!("/install/boot/{MAC}"), &[]).await.expect("its script");
+    let script = String::from_utf8_lossy(&script).into_owned();
+    let token = script.split("token=").nth(1).expect("a token").split(' ').next().expect("its end").to_owned();
+    known.set_token(Some(token.clone()));
+    known.get_whole(PROFILE, &[]).await.expect("its profile");
+    known.get_whole("/install/manifest", &[]).await.expect("a token is good for many requests");
+    let other = client(running.http, "127.1.0.2");
+    other.set_token(Some(token.clone()));
+    assert!(other.get_whole(PROFILE, &[]).await.is_err(), "another machine's token");
+    let theirs = other.get_whole(&format!("/install/boot/{MAC}"), &[]).await.expect("a script");
+    assert!(!String::from_utf8_lossy(&theirs).contains("token="), "told to the machine's own address alone");
+    known.set_token(None);
+    assert_eq!(report(&known, Phase::Installed).await, 403, "nothing without a token ends an installation");
+    fixture.store.write("again", |writer| writer.set_boot(&first_host(), BootAction::Install)).expect("written");
+    known.set_token(Some(token));
+    assert!(known.get_whole(PROFILE, &[]).await.is_err(), "the token of an installation that has ended");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tls_is_spoken_at_the_same_port_and_only_the_clusters_authority_is_believed() {
+    let fixture = Fixture::new();
+    let running = fixture.serve_with(true).await;
+    let authority = std::fs::read(fixture.folder.path().join("keys/authority.pem")).expect("made by serve");
+    let (origin, _) = super::super::http::client::Origin::parse(&format!("https://{}", running.http)).expect("a URL");
+    let ask = |pem: Vec<u8>| {
+        let config = super::super::tls::client(&pem).expect("a certificate");
+        super::super::http::client::Client::new(origin.clone(), None).with_tls(Some(config))
+    };
+    let path = "/install/distributions/el9/p11+1~a.rpm";
+    let believing = ask(authority);
+    assert_eq!(believing.get_whole(path, &[]).await.expect("over TLS"), fixture.content("p11+1~a.rpm"));
+    let elsewhere = Fixture::new();
+    let other = elsewhere.serve_with(true).await;
+    let stranger = std::fs::read(elsewhere.folder.path().join("keys/authority.pem")).expect("made by serve");
+    assert!(ask(stranger).get_whole(path, &[]).await.is_err(), "another cluster's authority");
+    other.stop().await;
 }

@@ -1,7 +1,7 @@
 //! Who asks: a host is known by its address, else by the MAC addresses that its installer names.
 
 use super::Shared;
-use crate::cluster::{Boot, BootAction, Host, InstallState, MacAddress};
+use crate::cluster::{Boot, BootAction, Host, HostName, InstallState, MacAddress};
 use crate::net::http::{Request, Response};
 use crate::store::{Reader, StoreError};
 use std::net::IpAddr;
@@ -77,4 +77,42 @@ pub(super) fn refuse(shared: &Shared, address: IpAddr, macs: &[MacAddress], know
         shared.log.warning(event, &[("address", &address), ("hint", &hint)]);
     }
     Response::text(403, format!("{reason}; an administrator types: {hint}"))
+}
+
+/// A token for the installation of a host that goes on now.
+pub(super) fn token(shared: &Shared, host: &HostName, install_id: u64) -> String {
+    shared.keys.token.issue(crate::net::since_1970(), host.as_str(), install_id)
+}
+
+/// The token that a request shows: in its header, or, where a machine starts and knows no headers, in the query.
+fn shown_token(request: &Request) -> Option<String> {
+    let bearer = request.head.headers.get("authorization").and_then(|value| value.strip_prefix("Bearer "));
+    bearer.map(|token| token.trim().to_owned()).or_else(|| request.head.target.query_value("token"))
+}
+
+/// Whether a request shows the token of this installation, where one must be shown; gives a new one where it grows
+/// old.
+pub(super) fn check_token(
+    shared: &Shared,
+    request: &Request,
+    host: &HostName,
+    install_id: u64,
+) -> Result<Option<String>, String> {
+    let now = crate::net::since_1970();
+    match shown_token(request) {
+        None if shared.requires_token => Err("the request shows no install token".to_owned()),
+        None => Ok(None),
+        Some(text) => match shared.keys.token.verify(now, host.as_str(), install_id, &text) {
+            Ok(shown) if shown.wants_renewal(now) => Ok(Some(token(shared, host, install_id))),
+            Ok(_) => Ok(None),
+            Err(error) => Err(error.to_string()),
+        },
+    }
+}
+
+/// Refuses a request of a known host without the right token.
+pub(super) fn refuse_token(shared: &Shared, address: IpAddr, host: &HostName, why: &str) -> Response {
+    shared.counters.refused.fetch_add(1, Ordering::Relaxed);
+    shared.log.warning("token-refused", &[("address", &address), ("host", host), ("reason", &why)]);
+    Response::text(403, why)
 }

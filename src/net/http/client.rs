@@ -97,13 +97,15 @@ pub struct Client {
     tls: Option<tokio_rustls::TlsConnector>,
     stall: Duration,
     kept: Mutex<Vec<Stream>>,
+    /// Sent with each request as `Authorization: Bearer`.
+    token: Mutex<Option<String>>,
 }
 
 impl Client {
     /// A client of this origin that connects from `bind`.
     pub fn new(origin: Origin, bind: Option<IpAddr>) -> Self {
         let stall = Duration::from_secs(STALL_SECS_MAX);
-        Self { origin, bind, download: None, tls: None, stall, kept: Mutex::default() }
+        Self { origin, bind, download: None, tls: None, stall, kept: Mutex::default(), token: Mutex::default() }
     }
 
     /// Takes bodies at this rate.
@@ -122,6 +124,11 @@ impl Client {
     pub fn with_stall(mut self, stall: Duration) -> Self {
         self.stall = stall;
         self
+    }
+
+    /// From now on this token goes with each request.
+    pub fn set_token(&self, token: Option<String>) {
+        *self.token.lock().expect("nobody panics while holding the token") = token.filter(|token| is_token(token));
     }
 
     /// Who is asked.
@@ -169,6 +176,9 @@ impl Client {
         let mut request = format!("{method} {path} HTTP/1.1\r\nHost: {}\r\n", self.origin.authority());
         for (name, value) in headers {
             request.push_str(&format!("{name}: {value}\r\n"));
+        }
+        if let Some(token) = &*self.token.lock().expect("nobody panics while holding the token") {
+            request.push_str(&format!("Authorization: Bearer {token}\r\n"));
         }
         if let Some(body) = &body {
             request.push_str(&format!("Content-Type: application/json\r\nContent-Length: {}\r\n", body.len()));
@@ -250,6 +260,11 @@ impl std::fmt::Debug for Client {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Client({})", self.origin)
     }
+}
+
+/// Whether a text can stand in a header as a token.
+fn is_token(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~+/=".contains(&b))
 }
 
 /// The addresses of a name; a literal address needs no resolver.

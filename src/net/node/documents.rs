@@ -3,11 +3,13 @@
 
 use super::{Options, write_whole};
 use crate::cluster::Release;
+use crate::distribution::{SERIAL_KEY, SIGNATURE_KEY};
 use crate::kickstart::Renderer;
 use crate::net::NetError;
 use crate::net::http::client::Client;
 use crate::profile::{Manifest, Profile};
 use crate::torrent::Metainfo;
+use crate::trust::{PublicKey, SnapshotClaim};
 use std::time::{Duration, Instant};
 
 /// The pause between two tries to reach the frontend.
@@ -28,6 +30,7 @@ impl Documents {
         let manifest = patiently(client, "/install/manifest", begun, options.patience).await?;
         let manifest: Manifest = serde_json::from_slice(&manifest)
             .map_err(|error| NetError::Said(format!("the frontend's manifest cannot be read: {error}")))?;
+        client.set_token(manifest.token.clone().or_else(|| options.token.clone()));
         if let Some(path) = &options.kickstart {
             let text = String::from_utf8(xml.to_vec())
                 .map_err(|_| NetError::Said("the frontend's profile is not UTF-8".to_owned()))?;
@@ -46,11 +49,25 @@ impl Documents {
                     let why = "the metainfo is not the one that the manifest names";
                     return Err(NetError::Exchange { url: distribution.metainfo_path.clone(), why: why.to_owned() });
                 }
+                if let Some(key) = &options.key {
+                    check_signature(key, &metainfo, &distribution.name)?;
+                }
                 Some((metainfo, distribution.tree_path.clone()))
             }
         };
         Ok(Self { manifest, metainfo })
     }
+}
+
+/// Takes only a snapshot that the cluster's own key has signed.
+fn check_signature(key: &PublicKey, metainfo: &Metainfo, distribution: &str) -> Result<(), NetError> {
+    let own = |name: &str| metainfo.envelope.own.get(name).map(Vec::as_slice);
+    let serial = own(SERIAL_KEY).and_then(|serial| std::str::from_utf8(serial).ok()?.parse().ok());
+    let (Some(serial), Some(signature)) = (serial, own(SIGNATURE_KEY)) else {
+        return Err(NetError::Said(format!("distribution '{distribution}' is not signed, and a key was told")));
+    };
+    let claim = SnapshotClaim { distribution, serial, info_hash: metainfo.info_hash().0 };
+    key.verify(&claim, signature).map_err(|error| NetError::Said(error.to_string()))
 }
 
 /// Asks again while the frontend cannot be reached or is not well, as long as there is patience.

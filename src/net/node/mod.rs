@@ -1,6 +1,7 @@
 //! `rocks fetch`: what the installing machine runs. Gets its profile, writes its Kickstart file, brings its install set
 //! into the cache through the swarm, and keeps the door open for its installer until the machine starts anew.
 
+mod checksums;
 mod documents;
 mod plain;
 mod reporter;
@@ -14,10 +15,12 @@ use super::log::Log;
 use super::proxy::{Door, Loaded, Word};
 use super::rate::Bucket;
 use super::report::Phase;
+use super::tls;
 use crate::cache::{Cache, CacheError};
 use crate::cluster::Rate;
 use crate::swarm::{Event, SessionConfig};
 use crate::torrent::{LayoutFile, Metainfo, PeerId, PieceIndex};
+use crate::trust::PublicKey;
 use documents::Documents;
 use plain::Plain;
 use reporter::Reporter;
@@ -65,6 +68,12 @@ pub struct Options {
     pub summary: Option<PathBuf>,
     /// How long it asks for its profile before it gives up.
     pub patience: Duration,
+    /// The key that must have signed the distribution; none: any is taken.
+    pub key: Option<PublicKey>,
+    /// The token of this installation.
+    pub token: Option<String>,
+    /// The certificate of the authority that an https frontend must show (PEM).
+    pub authority: Option<PathBuf>,
 }
 
 /// What a fetch came to.
@@ -123,7 +132,12 @@ async fn run(
     }
     let bucket = || options.rate.map(|rate| Arc::new(Bucket::new(rate.bytes_per_sec())));
     let (upload, download) = (bucket(), bucket());
-    let client = Arc::new(Client::new(origin, options.bind).with_download(download.clone()));
+    let tls = match &options.authority {
+        Some(path) => Some(tls::client(&std::fs::read(path).map_err(|error| NetError::file(path, error))?)?),
+        None => None,
+    };
+    let client = Arc::new(Client::new(origin, options.bind).with_download(download.clone()).with_tls(tls));
+    client.set_token(options.token.clone());
     let (stop, stopped) = watch::channel(false);
     let (words, mut said) = mpsc::channel(4);
     let door = open_door(&options, &client, words, &stopped, &log)?;
@@ -241,6 +255,7 @@ impl Fetching {
         if let Some(door) = door {
             door.load(Arc::clone(&loaded));
         }
+        tokio::spawn(checksums::learn(Arc::clone(&loaded), log.clone()));
         let plain = match &member {
             Some(member) => {
                 member.event(Event::Want { pieces: wanted.clone() }).await;

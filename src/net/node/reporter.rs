@@ -2,7 +2,7 @@
 
 use super::Progress;
 use crate::net::http::client::Client;
-use crate::net::report::{Phase, Report};
+use crate::net::report::{Phase, Report, ReportAnswer};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tokio::sync::Notify;
@@ -113,7 +113,10 @@ impl Shared {
         let sent = async {
             let answer = self.client.post("/install/events", &[], body.into()).await.ok()?;
             let status = answer.status;
-            answer.whole().await.ok()?;
+            let body = answer.whole().await.ok()?;
+            if let Ok(ReportAnswer { token: Some(token) }) = serde_json::from_slice(&body) {
+                self.client.set_token(Some(token));
+            }
             (status == 200).then_some(())
         };
         timeout(Duration::from_secs(REPORT_SECS_MAX), sent).await.ok().flatten().is_some()
