@@ -66,12 +66,12 @@ impl HostList {
             let record = match record {
                 Ok(record) => record,
                 Err(error) => {
-                    let line = error.position().map_or(0, csv::Position::line);
+                    let line = line_at(text, error.position());
                     list.errors.push((line, error.to_string()));
                     break;
                 }
             };
-            let line = record.position().map_or(0, csv::Position::line);
+            let line = line_at(text, record.position());
             if count > HOST_LIST_LINES_MAX {
                 list.errors.push((line, format!("a list has at most {HOST_LIST_LINES_MAX} lines")));
                 break;
@@ -154,6 +154,15 @@ pub fn fill_from_name(host: &mut Host, appliance: Option<&str>) -> Result<(), St
         host.rank = host.rank.or(Some(rank));
     }
     Ok(())
+}
+
+/// The line that a record begins in, from 1. The reader's own position is that before the empty lines and remarks
+/// which it skipped.
+fn line_at(text: &str, position: Option<&csv::Position>) -> u64 {
+    let Some(position) = position else { return 0 };
+    let rest = text.get(position.byte() as usize..).unwrap_or_default();
+    let skipped = rest.lines().take_while(|line| line.is_empty() || line.starts_with('#')).count();
+    position.line() + skipped as u64
 }
 
 fn delimiter(text: &str) -> u8 {

@@ -36,6 +36,8 @@ mod lock;
 mod networks;
 mod rolls;
 mod table;
+#[cfg(test)]
+mod tests;
 
 pub use distributions::METAINFO;
 pub use error::StoreError;
