@@ -11,7 +11,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
 use std::time::{Duration, Instant};
 
 /// The swarm that is announced.
-pub const SWARM: InfoHash = InfoHash([0x5a; 20]);
+pub(crate) const SWARM: InfoHash = InfoHash([0x5a; 20]);
 /// Peers that announce at one time, in each thread.
 const AT_ONCE: u32 = 32;
 /// Threads of the load.
@@ -19,7 +19,7 @@ const THREADS: u32 = 2;
 
 /// How announces come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Load {
+pub(crate) enum Load {
     /// Datagrams.
     Udp,
     /// HTTP, a connection each.
@@ -30,7 +30,7 @@ pub enum Load {
 
 impl Load {
     /// The word that asks for it.
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Udp => "udp",
             Self::Http => "http",
@@ -41,21 +41,21 @@ impl Load {
 
 /// What one measurement found.
 #[derive(Debug, Clone, Copy)]
-pub struct Measured {
+pub(crate) struct Measured {
     /// Announces answered in a second.
-    pub per_sec: f64,
+    pub(crate) per_sec: f64,
     /// Processor time of the tracker for each, in microseconds.
-    pub cpu_micros: f64,
+    pub(crate) cpu_micros: f64,
 }
 
 /// The address of peer `n`.
-pub fn peer_ip(n: u32) -> Ipv4Addr {
+pub(crate) fn peer_ip(n: u32) -> Ipv4Addr {
     let [high, low] = [n / 250, n % 250 + 1].map(|part| part as u8);
     Ipv4Addr::new(127, 1, high, low)
 }
 
 /// Allows as many sockets as the system does.
-pub fn raise_descriptors() {
+pub(crate) fn raise_descriptors() {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
     let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
@@ -69,7 +69,7 @@ fn announce(n: u32) -> Announce {
 }
 
 /// Has every peer announce once, over UDP.
-pub fn fill(tracker: SocketAddr, peers: u32) {
+pub(crate) fn fill(tracker: SocketAddr, peers: u32) {
     for first in (0..peers).step_by(AT_ONCE as usize) {
         let mut udp = Udp::new(tracker, first..(first + AT_ONCE).min(peers));
         udp.round();
@@ -77,7 +77,7 @@ pub fn fill(tracker: SocketAddr, peers: u32) {
 }
 
 /// Loads a tracker for so long.
-pub fn measure(tracker: &Tracker, load: Load, secs: u64) -> Measured {
+pub(crate) fn measure(tracker: &Tracker, load: Load, secs: u64) -> Measured {
     let address = tracker.address;
     let (begun, cpu) = (Instant::now(), tracker.cpu_micros());
     let until = begun + Duration::from_secs(secs);

@@ -3,30 +3,38 @@
 use super::load::{SWARM, peer_ip};
 use rocks::cluster::{BootAction, Host, HostName, Interface, Network, NetworkName};
 use rocks::store::Store;
+use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 /// A tracker that runs; it ends with the value.
-pub struct Tracker {
-    pub address: SocketAddr,
+pub(crate) struct Tracker {
+    pub(crate) address: SocketAddr,
     process: Child,
 }
 
 impl Tracker {
     /// Our own, over a cluster of this many hosts that all install.
-    pub fn rocks(folder: &Path, hosts: u32) -> Self {
+    pub(crate) fn rocks(folder: &Path, hosts: u32) -> Self {
         let cluster = folder.join("cluster");
         make_cluster(&cluster, hosts);
         let address = free_address();
         let mut command = Command::new(env!("CARGO_BIN_EXE_rocks"));
         command.args(["track", "--listen", &address.to_string()]).env("ROCKS_CLUSTER", &cluster);
-        Self::start(command, address).expect("rocks track starts")
+        let tracker = Self::start(command, address).expect("rocks track starts");
+        // It answers once it has read the cluster.
+        let mut stream = TcpStream::connect(address).expect("it listens");
+        stream.write_all(b"GET /metrics HTTP/1.0\r\n\r\n").expect("sent");
+        let mut metrics = String::new();
+        stream.read_to_string(&mut metrics).expect("an answer");
+        assert!(metrics.contains(&format!("rocks_track_installing {hosts}\n")), "{metrics}");
+        tracker
     }
 
     /// opentracker, with the swarm on its list: Debian's serves no other.
-    pub fn opentracker(folder: &Path) -> Option<Self> {
+    pub(crate) fn opentracker(folder: &Path) -> Option<Self> {
         rustix::process::geteuid().is_root().then_some(())?;
         let (address, root) = (free_address(), folder.join("opentracker"));
         std::fs::create_dir(&root).ok()?;
@@ -59,7 +67,7 @@ impl Tracker {
     }
 
     /// The processor time that it has used, in microseconds (proc(5): fields 14 and 15, in hundredths of a second).
-    pub fn cpu_micros(&self) -> f64 {
+    pub(crate) fn cpu_micros(&self) -> f64 {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.process.id())).expect("it runs");
         let fields: Vec<&str> = stat.rsplit(") ").next().unwrap_or_default().split(' ').collect();
         let ticks: f64 = fields[11..13].iter().filter_map(|field| field.parse::<f64>().ok()).sum();
@@ -67,7 +75,7 @@ impl Tracker {
     }
 
     /// The memory that it has.
-    pub fn resident_bytes(&self) -> u64 {
+    pub(crate) fn resident_bytes(&self) -> u64 {
         let statm = std::fs::read_to_string(format!("/proc/{}/statm", self.process.id())).expect("it runs");
         let pages = statm.split(' ').nth(1).and_then(|pages| pages.parse::<u64>().ok());
         pages.unwrap_or(0) * rustix::param::page_size() as u64

@@ -4,9 +4,9 @@
 //! a short while, so that a store whose lock somebody holds delays nothing here.
 
 use super::Shared;
-use crate::cluster::{Endpoint, Host, HostName, InstallState, Network, Service};
+use crate::cluster::{Endpoint, Host, HostName, InstallState, Service};
 use crate::net::NetError;
-use crate::store::{Store, StoreError};
+use crate::store::{Reader, Store, StoreError};
 use crate::tracker::TrackedHost;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -128,9 +128,6 @@ pub(super) fn follow(shared: Arc<Shared>, store: Store, addresses: Vec<SocketAdd
 struct Known {
     generation: u64,
     facts_generation: u64,
-    hosts: Vec<Host>,
-    networks: Vec<Network>,
-    seed: Option<Endpoint>,
     told: BTreeMap<HostName, TrackedHost>,
 }
 
@@ -203,56 +200,56 @@ enum News {
     All,
 }
 
-/// Looks at the store; gives what is known back where that fails.
+/// Looks at the store; gives what is known back where that fails. While only installations go on, hosts are not read.
 fn read(store: &Store, known: Option<Known>) -> Result<(Known, News), (Option<Known>, StoreError)> {
+    let (old_generation, old_facts) =
+        known.as_ref().map_or((None, None), |known| (Some(known.generation), Some(known.facts_generation)));
     let outcome = store.read(|reader| {
         let generation = reader.generation()?;
-        if known.as_ref().is_some_and(|known| known.generation == generation) {
+        if old_generation == Some(generation) {
             return Ok(None);
         }
         let facts_generation = reader.facts_generation()?;
-        let facts = match &known {
-            Some(known) if known.facts_generation == facts_generation => None,
-            _ => Some((reader.hosts()?, reader.networks()?, reader.endpoint(Service::Seed)?)),
-        };
-        Ok(Some((generation, facts_generation, facts, reader.boots()?)))
+        let hosts = if old_facts == Some(facts_generation) { None } else { Some(read_hosts(reader)?) };
+        Ok(Some((generation, facts_generation, hosts, reader.boots()?)))
     });
-    let (generation, facts_generation, facts, boots) = match (outcome, known) {
-        (Ok(Some(read)), known) => match (read, known) {
-            ((generation, facts_generation, Some(facts), boots), known) => {
-                (generation, facts_generation, (facts, known.map(|known| known.told)), boots)
-            }
-            ((generation, facts_generation, None, boots), Some(known)) => {
-                let facts = (known.hosts, known.networks, known.seed);
-                (generation, facts_generation, (facts, Some(known.told)), boots)
-            }
-            ((.., None, _), None) => unreachable!("without anything known, everything is read"),
-        },
-        (Ok(None), Some(known)) => return Ok((known, News::Nothing)),
-        (Ok(None), None) => unreachable!("without anything known, everything is read"),
-        (Err(error), known) => return Err((known, error)),
+    let found = match outcome {
+        Ok(found) => found,
+        Err(error) => return Err((known, error)),
     };
-    let ((hosts, networks, seed), old) = facts;
-    let told: BTreeMap<HostName, TrackedHost> = hosts
-        .iter()
-        .map(|host| {
-            let addresses: Vec<_> = host.interfaces.iter().filter_map(|interface| interface.ip).collect();
-            let state = boots.get(&host.name).and_then(|boot| boot.state);
-            let tracked = TrackedHost {
-                name: host.name.to_string(),
-                seed: addresses.first().and_then(|&ip| seed.as_ref()?.address_for(ip, &networks)),
-                rack: host.rack,
-                installing: matches!(state, Some(InstallState::Waiting | InstallState::Installing)),
-                addresses,
-            };
-            (host.name.clone(), tracked)
-        })
-        .collect();
-    let news = match old {
-        Some(old) if old.keys().all(|name| told.contains_key(name)) => News::Changed(
-            told.iter().filter(|(name, host)| old.get(*name) != Some(host)).map(|(_, h)| h.clone()).collect(),
-        ),
-        _ => News::All,
+    let Some((generation, facts_generation, hosts, boots)) = found else {
+        // The generation is the known one, so something is known.
+        let unchanged = known.unwrap_or(Known { generation: 0, facts_generation: 0, told: BTreeMap::new() });
+        return Ok((unchanged, News::Nothing));
     };
-    Ok((Known { generation, facts_generation, hosts, networks, seed, told }, news))
+    let old = known.map(|known| known.told).unwrap_or_default();
+    let is_replaced = hosts.is_some();
+    let mut told = hosts.unwrap_or_else(|| old.clone());
+    for (name, host) in &mut told {
+        let state = boots.get(name).and_then(|boot| boot.state);
+        host.installing = matches!(state, Some(InstallState::Waiting | InstallState::Installing));
+    }
+    let news = if is_replaced && old.keys().any(|name| !told.contains_key(name)) {
+        News::All
+    } else {
+        News::Changed(told.iter().filter(|(name, host)| old.get(*name) != Some(host)).map(|(_, h)| h.clone()).collect())
+    };
+    Ok((Known { generation, facts_generation, told }, news))
+}
+
+/// All hosts, none of them installing yet.
+fn read_hosts(reader: &Reader) -> Result<BTreeMap<HostName, TrackedHost>, StoreError> {
+    let (networks, seed) = (reader.networks()?, reader.endpoint(Service::Seed)?);
+    let track = |host: Host| {
+        let addresses: Vec<_> = host.interfaces.iter().filter_map(|interface| interface.ip).collect();
+        let tracked = TrackedHost {
+            name: host.name.to_string(),
+            seed: addresses.first().and_then(|&ip| seed.as_ref()?.address_for(ip, &networks)),
+            rack: host.rack,
+            installing: false,
+            addresses,
+        };
+        (host.name, tracked)
+    };
+    Ok(reader.hosts()?.into_iter().map(track).collect())
 }
