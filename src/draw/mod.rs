@@ -1,14 +1,17 @@
 //! SVG: traffic over time, the configuration graph; and the page a picture stands on.
 //!
 //! * [`Traffic`], [`Run`], [`Sample`]: what left the frontend over time, one lane a run.
+//! * [`Diagram`]: a directed graph in columns.
 //! * [`Page`]: a picture with a table, one HTML file that opens from disk.
 //!
 //! Everything is a pure function of its input: the same runs make the same bytes.
 
+mod graph;
 mod page;
 mod scale;
 mod traffic;
 
+pub use graph::{Diagram, DiagramEdge, DiagramNode, colour};
 pub use page::Page;
 pub use traffic::{Run, Sample, Traffic};
 
