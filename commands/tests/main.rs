@@ -2,10 +2,13 @@
 
 mod add_host;
 mod attributes;
+mod check;
 mod cluster;
 mod demo;
+mod diff_host;
 mod export;
 mod help;
+mod kickstart;
 mod log;
 mod networks;
 mod set_boot;

@@ -75,12 +75,15 @@ impl Renderer {
     /// The Kickstart file of a profile, for this release of the installer.
     pub fn render(&self, profile: &Profile, release: Release) -> Result<String, KickstartError> {
         let old = release == Release::Rocks7;
-        let grammar = Grammar::of(release);
         let sections = match old {
             true => Sections::read(profile, Dialect::Rocks7, &rocks7_accepts)?,
-            false => Sections::read(profile, Dialect::Modern, &move |name| {
-                rocks7_accepts(name) || grammar.command(name).is_some() || !Grammar::known_in(name, None).is_empty()
-            })?,
+            false => {
+                let grammar = Grammar::of(release);
+                let accepts = move |name: &str| {
+                    rocks7_accepts(name) || grammar.command(name).is_some() || !Grammar::known_in(name, None).is_empty()
+                };
+                Sections::read(profile, Dialect::Modern, &accepts)?
+            }
         };
         let modern = if old { None } else { Some(modernise(&sections.commands, release)) };
         let mut changes = modern.as_ref().map(|modern| modern.changes.clone()).unwrap_or_default();

@@ -193,7 +193,7 @@ impl<'a> Found<'a> {
 
     /// Whether an option is given with something that is not nothing: zero and the empty text are.
     fn truthy(&self, option: &str) -> bool {
-        let is_zero = |text: &str| !text.is_empty() && text.trim_start_matches(['+', '-']).bytes().all(|b| b == b'0');
+        let is_zero = |text: &str| text.ends_with('0') && text.trim_start_matches(['+', '-']).bytes().all(|b| b == b'0');
         match self.arguments.value(option) {
             Some(value) => !value.is_empty() && !is_zero(value),
             None => self.has(option),
@@ -371,7 +371,7 @@ impl<'a> Found<'a> {
         match self.arguments.words.first().map(String::as_str) {
             Some("reconfigure") => {
                 self.when(!namespace, "'reconfigure' needs '--namespace'");
-                let sector = self.text("--mode") == "sector" && !self.truthy("--sectorsize");
+                let sector = matches!(self.text("--mode"), "" | "sector") && !self.truthy("--sectorsize");
                 self.when(sector, "mode 'sector' needs '--sectorsize'");
             }
             Some("use") => self.when(!namespace && !drives, "'use' needs '--namespace' or '--blockdevs'"),
