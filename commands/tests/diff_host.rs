@@ -5,7 +5,8 @@ use super::check::shipped;
 #[test]
 fn hosts_that_change_alike_are_shown_once() {
     let cluster = shipped();
-    let differences = cluster.rocks("diff-host compute-0-0 login-0-0 --attr timezone=Europe/Berlin --format json").json();
+    let differences =
+        cluster.rocks("diff-host compute-0-0 login-0-0 --attr timezone=Europe/Berlin --format json").json();
     assert_eq!(differences.as_array().map(Vec::len), Some(1), "{differences}");
     assert_eq!(differences[0]["hosts"], serde_json::json!(["compute-0-0", "login-0-0"]));
     let text = differences[0]["difference"].as_str().expect("a text");

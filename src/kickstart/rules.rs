@@ -193,7 +193,8 @@ impl<'a> Found<'a> {
 
     /// Whether an option is given with something that is not nothing: zero and the empty text are.
     fn truthy(&self, option: &str) -> bool {
-        let is_zero = |text: &str| text.ends_with('0') && text.trim_start_matches(['+', '-']).bytes().all(|b| b == b'0');
+        let is_zero =
+            |text: &str| text.ends_with('0') && text.trim_start_matches(['+', '-']).bytes().all(|b| b == b'0');
         match self.arguments.value(option) {
             Some(value) => !value.is_empty() && !is_zero(value),
             None => self.has(option),
