@@ -24,7 +24,7 @@ const FRESH_WAIT: Duration = Duration::from_millis(500);
 /// How long one try to write waits for other writers.
 const WRITE_PATIENCE: Duration = Duration::from_millis(50);
 /// How often writing is tried.
-const WRITE_INTERVAL: Duration = Duration::from_secs(2);
+const WRITE_INTERVAL: Duration = Duration::from_millis(200);
 
 /// Tells when the store was last looked at, and can have it looked at sooner.
 #[derive(Debug)]

@@ -401,22 +401,20 @@ async fn join(
     let (unique, seed_value) = random.split_at(12);
     let peer_id = PeerId::new(unique.try_into().expect("twelve bytes were split off"));
     let own_key = |name: &str| metainfo.envelope.own.get(name).and_then(|value| std::str::from_utf8(value).ok());
-    let trackers: Vec<String> = metainfo.envelope.trackers.iter().flatten().cloned().collect();
     let config = SessionConfig {
         address: options.bind.map(|ip| SocketAddr::new(ip, port)),
         frontend: own_key("seed").and_then(|seed| seed.parse().ok()),
         rack: manifest.rack,
-        tracker: !trackers.is_empty(),
         ..SessionConfig::machine(peer_id)
     };
-    let announcer =
-        tracker::announcer(trackers, metainfo.info_hash(), peer_id, port, options.bind, client.origin().clone());
+    let metainfo_path = manifest.distribution.as_ref().map(|told| told.metainfo_path.clone()).unwrap_or_default();
+    let announcer = tracker::announcer(metainfo, metainfo_path, peer_id, port, options.bind, Arc::clone(client));
     let member = Member::join(Setup {
         config,
         seed_value: u64::from_be_bytes(seed_value.try_into().expect("eight bytes are left")),
         supply: Supply::Cache(Arc::clone(cache)),
         web_seed: Some(web_seed.clone()),
-        announcer,
+        announcer: Some(announcer),
         bind: options.bind,
         upload,
         download,

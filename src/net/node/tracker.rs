@@ -1,41 +1,51 @@
-//! The way to the tracker: announces over HTTP, one tracker after the other.
+//! The way to the tracker: announces over HTTP, one tracker after the other; where none answers, the frontend is asked
+//! anew where they are.
 
 use crate::net::http::client::{Client, Origin};
 use crate::net::links::{Announced, Announcer};
 use crate::swarm::AnnounceEvent;
-use crate::torrent::{InfoHash, PeerId};
+use crate::torrent::{InfoHash, Metainfo, PeerId};
 use crate::wire::{self, Announce, http::Reply};
 use std::net::IpAddr;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 use tokio::time::timeout;
 
 /// How long one announce may take.
 const ANNOUNCE_SECS_MAX: u64 = 5;
 /// Trackers that are asked, of those that the metainfo names.
 const TRACKERS_MAX: usize = 8;
+/// Between two questions to the frontend where the trackers are, at least.
+const LOOK_AGAIN_SECS_MIN: u64 = 1;
 
-/// Announces to these trackers; none where there is none that can be reached by HTTP.
-pub(super) fn announcer(
-    urls: Vec<String>,
+/// Where the trackers are, as the frontend told last.
+struct Trackers {
+    /// Asked again where none answers: a tracker may have been started, or moved, after the metainfo was taken.
+    frontend: Arc<Client>,
+    metainfo_path: String,
     info_hash: InfoHash,
+    bind: Option<IpAddr>,
+    known: Mutex<Known>,
+}
+
+struct Known {
+    at: Arc<[(Client, String)]>,
+    told: Instant,
+}
+
+/// Announces to the trackers that the metainfo names, and to those that the frontend names later.
+pub(super) fn announcer(
+    metainfo: &Metainfo,
+    metainfo_path: String,
     peer_id: PeerId,
     port: u16,
     bind: Option<IpAddr>,
-    frontend: Origin,
-) -> Option<Announcer> {
-    let trackers: Vec<(Arc<Client>, String)> = urls
-        .iter()
-        .filter_map(|url| Origin::parse(url).ok())
-        .filter(|(origin, _)| !origin.is_secure || *origin == frontend)
-        .take(TRACKERS_MAX)
-        .map(|(origin, path)| (Arc::new(Client::new(origin, bind)), path))
-        .collect();
-    if trackers.is_empty() {
-        return None;
-    }
-    let trackers = Arc::new(trackers);
-    Some(Arc::new(move |event, left_bytes, totals| {
+    frontend: Arc<Client>,
+) -> Announcer {
+    let info_hash = metainfo.info_hash();
+    let known = Known { at: clients(metainfo, bind, frontend.origin()), told: Instant::now() };
+    let trackers = Arc::new(Trackers { frontend, metainfo_path, info_hash, bind, known: Mutex::new(known) });
+    Arc::new(move |event, left_bytes, totals| {
         let announce = Announce {
             uploaded_bytes: totals.sent_bytes,
             downloaded_bytes: totals.from_frontend_bytes + totals.from_peers_bytes,
@@ -49,15 +59,58 @@ pub(super) fn announcer(
             ..Announce::new(info_hash, peer_id, port)
         };
         let trackers = Arc::clone(&trackers);
-        Box::pin(async move {
-            for (client, path) in trackers.iter() {
-                if let Some(answer) = ask(client, path, &announce).await {
-                    return Some(answer);
-                }
+        Box::pin(async move { trackers.announce(&announce).await })
+    })
+}
+
+impl Trackers {
+    async fn announce(&self, announce: &Announce) -> Announced {
+        let known = Arc::clone(&self.known().at);
+        if let Some(answer) = ask_each(&known, announce).await {
+            return Some(answer);
+        }
+        ask_each(&*self.look_again().await?, announce).await
+    }
+
+    /// Takes the metainfo again, not too often, for the trackers it names now.
+    async fn look_again(&self) -> Option<Arc<[(Client, String)]>> {
+        {
+            let mut known = self.known();
+            if known.told.elapsed() < Duration::from_secs(LOOK_AGAIN_SECS_MIN) {
+                return None;
             }
-            None
-        })
-    }))
+            known.told = Instant::now();
+        }
+        let limit = Duration::from_secs(ANNOUNCE_SECS_MAX);
+        let bytes = timeout(limit, self.frontend.get_whole(&self.metainfo_path, &[])).await.ok()?.ok()?;
+        let metainfo = Metainfo::parse(&bytes).ok().filter(|metainfo| metainfo.info_hash() == self.info_hash)?;
+        let at = clients(&metainfo, self.bind, self.frontend.origin());
+        self.known().at = Arc::clone(&at);
+        Some(at)
+    }
+
+    fn known(&self) -> std::sync::MutexGuard<'_, Known> {
+        self.known.lock().expect("nothing panics while the trackers are looked at")
+    }
+}
+
+/// The trackers that can be reached by HTTP.
+fn clients(metainfo: &Metainfo, bind: Option<IpAddr>, frontend: &Origin) -> Arc<[(Client, String)]> {
+    let urls = metainfo.envelope.trackers.iter().flatten();
+    urls.filter_map(|url| Origin::parse(url).ok())
+        .filter(|(origin, _)| !origin.is_secure || origin == frontend)
+        .take(TRACKERS_MAX)
+        .map(|(origin, path)| (Client::new(origin, bind), path))
+        .collect()
+}
+
+async fn ask_each(trackers: &[(Client, String)], announce: &Announce) -> Announced {
+    for (client, path) in trackers {
+        if let Some(answer) = ask(client, path, announce).await {
+            return Some(answer);
+        }
+    }
+    None
 }
 
 async fn ask(client: &Client, path: &str, announce: &Announce) -> Announced {
