@@ -15,7 +15,10 @@ pub enum Level {
 
 /// A place for log lines.
 #[derive(Clone)]
-pub struct Log(Arc<dyn Fn(Level, &str) + Send + Sync>);
+pub struct Log(Arc<Sink>);
+
+/// What takes a line.
+type Sink = dyn Fn(Level, &str) + Send + Sync;
 
 impl Log {
     /// Lines go to this function.

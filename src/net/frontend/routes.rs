@@ -21,8 +21,11 @@ const FRESH: Duration = Duration::from_secs(1);
 pub(super) struct Routes {
     shared: Arc<Shared>,
     /// Folders of distributions, by name; none for a name that is none.
-    trees: Mutex<HashMap<String, (Instant, Option<Arc<Tree>>)>>,
+    trees: Mutex<HashMap<String, Looked>>,
 }
+
+/// When the store was looked at, and the folder it named.
+type Looked = (Instant, Option<Arc<Tree>>);
 
 impl Routes {
     pub(super) fn new(shared: Arc<Shared>) -> Self {
@@ -234,7 +237,7 @@ fn boot_script(shared: &Shared, request: &Request) -> Response {
 fn program(shared: &Shared, _request: &Request) -> Response {
     let own = shared.cluster.join("bin/rocks");
     let path = if own.is_file() { Ok(own) } else { std::env::current_exe() };
-    let opened = path.and_then(|path| std::fs::File::open(path)).and_then(|file| {
+    let opened = path.and_then(std::fs::File::open).and_then(|file| {
         let length_bytes = file.metadata()?.len();
         Ok(FileSlice { file: Arc::new(file), offset: 0, length_bytes })
     });

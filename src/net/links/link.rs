@@ -10,7 +10,7 @@ use crate::torrent::{Block, InfoHash, PeerId};
 use crate::wire::{self, BlockRequest, Handshake};
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use rustix::net::SendFlags;
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
 use std::io::{Error, ErrorKind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -108,8 +108,15 @@ pub(super) fn start(tcp: TcpStream, rest: BytesMut, peer: PeerKey, common: &Comm
     let tcp = Arc::new(tcp);
     let (out, outgoing) = mpsc::channel(OUT_MAX);
     let expected = Expected::default();
-    let reader =
-        Reader { tcp: Arc::clone(&tcp), buffer: rest, peer, expected: Arc::clone(&expected), common: common.clone() };
+    let reader = Reader {
+        tcp: Arc::clone(&tcp),
+        buffer: rest,
+        peer,
+        expected: Arc::clone(&expected),
+        common: common.clone(),
+        field: None,
+        haves: VecDeque::new(),
+    };
     let writer = Writer { tcp, peer, common: common.clone() };
     let (lost, also_lost) = (common.to_owner.clone(), common.to_owner.clone());
     let read = tokio::spawn(async move {
@@ -129,6 +136,10 @@ struct Reader {
     peer: PeerKey,
     expected: Expected,
     common: Common,
+    /// What the peer has said to have, once it has opened with a bit field.
+    field: Option<Vec<u8>>,
+    /// Pieces that a later bit field names anew: no more than there are.
+    haves: VecDeque<u32>,
 }
 
 impl Reader {
@@ -154,6 +165,9 @@ impl Reader {
     /// The next message in the buffer; a block is read to its end, whatever of it the buffer has.
     async fn next_buffered(&mut self) -> std::io::Result<Option<Input>> {
         loop {
+            if let Some(piece) = self.haves.pop_front() {
+                return Ok(Some(Input::Event(Event::Message { peer: self.peer, message: Message::Have(piece) })));
+            }
             if self.has_piece_head() {
                 return self.block().await.map(Some);
             }
@@ -164,10 +178,32 @@ impl Reader {
                 Err(error) => return Err(Error::new(ErrorKind::InvalidData, error.to_string())),
             };
             self.buffer.advance(length);
-            if let Some(message) = message {
+            if let Some(message) = message.and_then(|message| self.news(message)) {
                 return Ok(Some(Input::Event(Event::Message { peer: self.peer, message })));
             }
         }
+    }
+
+    /// aria2 says what it has got by sending its bit field again where that is shorter than a row of haves: what is new
+    /// in it becomes haves.
+    fn news(&mut self, message: Message) -> Option<Message> {
+        let bytes = self.common.supply.metainfo().layout().piece_count().div_ceil(8) as usize;
+        match (&message, &mut self.field) {
+            (Message::Bitfield(now), Some(before)) if now.len() == before.len() => {
+                self.haves.extend(new_bits(before, now));
+                before.clone_from(now);
+                return None;
+            }
+            (Message::Bitfield(now), before @ None) if now.len() == bytes => *before = Some(now.clone()),
+            (Message::HaveNone, before @ None) => *before = Some(vec![0; bytes]),
+            (Message::Have(piece), Some(before)) => {
+                if let Some(byte) = before.get_mut(*piece as usize / 8) {
+                    *byte |= 0x80 >> (piece % 8);
+                }
+            }
+            _ => {}
+        }
+        Some(message)
     }
 
     /// Reads a block; one that nobody asked for is read past.
@@ -346,6 +382,14 @@ async fn within_stall<T>(work: impl Future<Output = std::io::Result<T>>) -> std:
     timeout(Duration::from_secs(3 * STALL_SECS_MAX), work).await.map_err(|_| Error::from(ErrorKind::TimedOut))?
 }
 
+/// The bits of a bit field that an earlier one of the same length did not have.
+fn new_bits(before: &[u8], now: &[u8]) -> impl Iterator<Item = u32> {
+    let bits =
+        |(place, byte): (u32, u8)| (0..8).filter(move |bit| byte & (0x80 >> bit) != 0).map(move |bit| place * 8 + bit);
+    let fresh: Vec<u8> = before.iter().zip(now).map(|(before, now)| now & !before).collect();
+    (0..).zip(fresh).flat_map(bits)
+}
+
 fn raw(block: BlockRequest) -> RawBlock {
     RawBlock { piece: block.piece, offset_bytes: block.offset_bytes, length_bytes: block.length_bytes }
 }
@@ -395,5 +439,17 @@ fn to_wire(message: &Message) -> wire::Message<'_> {
         Message::HaveAll => wire::Message::HaveAll,
         Message::HaveNone => wire::Message::HaveNone,
         Message::Extended { id, payload } => wire::Message::Extended { id: *id, payload },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bit_field_that_comes_again_names_what_is_new() {
+        let new = |before: &[u8], now: &[u8]| new_bits(before, now).collect::<Vec<_>>();
+        assert_eq!(new(&[0b1010_0000, 0], &[0b1110_0000, 0b0000_0001]), [1, 15]);
+        assert_eq!(new(&[0xff], &[0x00]), [0; 0], "what was had stays had");
     }
 }

@@ -127,7 +127,7 @@ async fn run(
     show: impl Fn(Progress) + Send + Sync + 'static,
 ) -> Result<Summary, NetError> {
     let (origin, prefix) = Origin::parse(&options.frontend)?;
-    if prefix.trim_end_matches('/') != "" {
+    if !prefix.trim_end_matches('/').is_empty() {
         return Err(NetError::Url { url: options.frontend.clone(), why: "has a path: give http://ADDRESS:PORT alone" });
     }
     let bucket = || options.rate.map(|rate| Arc::new(Bucket::new(rate.bytes_per_sec())));
