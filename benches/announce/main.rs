@@ -5,6 +5,8 @@
 //! needs). Then loads them in turn, in pairs, from the same connections with the same announces, and prints the median
 //! of the pairs' ratios. Processor time is that of the tracker alone: it does not depend on what else the machine does.
 
+#![expect(clippy::print_stdout, reason = "a benchmark prints its table")]
+
 mod load;
 mod trackers;
 

@@ -11,6 +11,7 @@ mod handshake;
 pub mod http;
 mod message;
 mod query;
+mod reply;
 pub mod udp;
 
 pub use announce::{

@@ -4,7 +4,7 @@
 
 use super::WireError;
 use super::announce::{Announce, AnnounceReply, Event, PEERS_MAX, SCRAPE_HASHES_MAX, ScrapeEntry};
-use super::http::{put_packed_address, unpack_v4, unpack_v6};
+use super::reply::{put_packed_address, unpack_v4, unpack_v6};
 use crate::torrent::{InfoHash, PeerId};
 
 /// The longest datagram that is read or written: what an Ethernet carries in one piece.

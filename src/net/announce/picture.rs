@@ -141,20 +141,20 @@ struct Follower {
 
 impl Follower {
     fn look(&mut self) {
-        let outcome = read(&self.store, self.known.take());
-        match outcome {
-            Ok((known, news)) => {
+        match read(&self.store, self.known.as_ref()) {
+            Ok(found) => {
                 if std::mem::take(&mut self.failing) {
                     self.shared.log.info("store-read-again", &[]);
                 }
-                self.tell(&known, news);
-                self.known = Some(known);
+                if let Some((known, news)) = found {
+                    self.tell(&known, news);
+                    self.known = Some(known);
+                }
             }
-            Err((known, error)) => {
+            Err(error) => {
                 if !std::mem::replace(&mut self.failing, true) {
                     self.shared.log.warning("store-unreadable", &[("why", &error)]);
                 }
-                self.known = known;
             }
         }
         self.shared.picture.looks.send_modify(|looks| *looks += 1);
@@ -162,7 +162,6 @@ impl Follower {
 
     fn tell(&self, known: &Known, news: News) {
         match news {
-            News::Nothing => {}
             News::Changed(changed) => {
                 let mut tracker = self.shared.tracker();
                 changed.into_iter().for_each(|host| tracker.host_changed(host));
@@ -195,34 +194,25 @@ impl Follower {
 
 /// What has changed since the last look.
 enum News {
-    Nothing,
     Changed(Vec<TrackedHost>),
     All,
 }
 
-/// Looks at the store; gives what is known back where that fails. While only installations go on, hosts are not read.
-fn read(store: &Store, known: Option<Known>) -> Result<(Known, News), (Option<Known>, StoreError)> {
-    let (old_generation, old_facts) =
-        known.as_ref().map_or((None, None), |known| (Some(known.generation), Some(known.facts_generation)));
-    let outcome = store.read(|reader| {
+/// Looks at the store; none where it is as it was. While only installations go on, hosts are not read.
+fn read(store: &Store, known: Option<&Known>) -> Result<Option<(Known, News)>, StoreError> {
+    let found = store.read(|reader| {
         let generation = reader.generation()?;
-        if old_generation == Some(generation) {
+        if known.is_some_and(|known| known.generation == generation) {
             return Ok(None);
         }
         let facts_generation = reader.facts_generation()?;
-        let hosts = if old_facts == Some(facts_generation) { None } else { Some(read_hosts(reader)?) };
+        let is_same = known.is_some_and(|known| known.facts_generation == facts_generation);
+        let hosts = if is_same { None } else { Some(read_hosts(reader)?) };
         Ok(Some((generation, facts_generation, hosts, reader.boots()?)))
-    });
-    let found = match outcome {
-        Ok(found) => found,
-        Err(error) => return Err((known, error)),
-    };
-    let Some((generation, facts_generation, hosts, boots)) = found else {
-        // The generation is the known one, so something is known.
-        let unchanged = known.unwrap_or(Known { generation: 0, facts_generation: 0, told: BTreeMap::new() });
-        return Ok((unchanged, News::Nothing));
-    };
-    let old = known.map(|known| known.told).unwrap_or_default();
+    })?;
+    let Some((generation, facts_generation, hosts, boots)) = found else { return Ok(None) };
+    let nobody = BTreeMap::new();
+    let old = known.map_or(&nobody, |known| &known.told);
     let is_replaced = hosts.is_some();
     let mut told = hosts.unwrap_or_else(|| old.clone());
     for (name, host) in &mut told {
@@ -234,7 +224,7 @@ fn read(store: &Store, known: Option<Known>) -> Result<(Known, News), (Option<Kn
     } else {
         News::Changed(told.iter().filter(|(name, host)| old.get(*name) != Some(host)).map(|(_, h)| h.clone()).collect())
     };
-    Ok((Known { generation, facts_generation, told }, news))
+    Ok(Some((Known { generation, facts_generation, told }, news)))
 }
 
 /// All hosts, none of them installing yet.
