@@ -15,7 +15,7 @@ pub const CANDIDATES_MAX: usize = 256;
 /// Addresses remembered as banned.
 pub const BANNED_MAX: usize = 1024;
 /// Pieces a machine lets its peers queue for upload, all together; what comes beyond is rejected (BEP 6).
-pub const UPLOAD_QUEUE_PIECES: usize = 4;
+pub const UPLOAD_QUEUE_PIECES: usize = 1;
 /// Blocks one peer without the fast extension may queue (it cannot be rejected, so it is cut off beyond).
 pub const STOCK_REQUESTS_MAX: usize = 512;
 /// The longest block a stock client may ask for.

@@ -7,7 +7,7 @@ use super::config::{HTTP_ALONE, HTTP_BESIDE_PEERS};
 use super::event::{Action, Source, WebSeedOutcome};
 use super::extension::{self, NAMED_PIECES_MAX};
 use super::message::Message;
-use super::pieces::{Flight, State};
+use super::pieces::{Flight, FlightKind, State};
 use super::session::Session;
 use crate::torrent::PieceIndex;
 use std::time::Duration;
@@ -88,7 +88,7 @@ impl Session {
         let mut asked: Vec<PieceIndex> = Vec::new();
         let due = self.fallback.asked_demand_at.map_or(now, |at| at + ASK_DEMANDED_EVERY);
         if due <= now {
-            asked.extend(self.demand.iter().copied().filter(is_alone).take(NAMED_PIECES_MAX / 2));
+            asked.extend(self.demand.iter().filter(is_alone).take(NAMED_PIECES_MAX / 2));
             self.fallback.asked_demand_at = Some(now);
         }
         let mut next = if self.demand.is_empty() { None } else { Some(due.max(now) + ASK_DEMANDED_EVERY) };
@@ -149,8 +149,7 @@ impl Session {
     fn fetch_pieces(&mut self, now: Duration, at_once: usize, only_demanded: bool) {
         let flying = self.pieces.flights().values().flatten().filter(|flight| flight.source == Source::WebSeed).count();
         for _ in flying..at_once {
-            let idle = |piece: &&PieceIndex| self.pieces.idle().has(**piece);
-            let piece = self.demand.iter().find(idle).copied();
+            let piece = self.demand.iter().find(|piece| self.pieces.idle().has(*piece));
             let piece = piece.or_else(|| {
                 let nobody_has = |piece: &PieceIndex| self.pieces.availability(*piece) == 0;
                 let idle = || self.pieces.idle().iter();
@@ -165,7 +164,7 @@ impl Session {
                 next_offset: 0,
                 got_bytes: 0,
                 is_overdue: false,
-                is_offer: false,
+                kind: FlightKind::Normal,
             };
             self.pieces.fly(piece, flight);
             self.peers.count_useful(piece, false);

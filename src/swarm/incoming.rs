@@ -125,6 +125,12 @@ impl Session {
                     _ => self.on_crossing(now, key, &pieces),
                 }
             }
+            extension::READY => {
+                if let Some(peer) = self.peers.get_mut(key) {
+                    peer.backoff_until = Duration::ZERO;
+                }
+                self.fill(now);
+            }
             _ => self.nonsense(now, key, 1),
         }
     }

@@ -6,6 +6,7 @@
 
 mod config;
 mod contacts;
+mod demand;
 mod event;
 mod extension;
 mod fallback;

@@ -6,7 +6,10 @@ use std::time::Duration;
 /// Piece times kept for the median.
 const SAMPLES: usize = 16;
 /// Pieces in flight before anything is known.
-const WINDOW_AT_FIRST: usize = 4;
+const WINDOW_AT_FIRST: usize = 6;
+/// Pieces in flight beside those that the latency needs: with short queues many requests are turned down, so enough of
+/// them must be out for one to be served at any time.
+const WINDOW_BASE: usize = 6;
 /// A piece is overdue after this many median times, but never before [`OVERDUE_MIN`].
 const OVERDUE_PIECE_TIMES: u32 = 8;
 const OVERDUE_MIN: Duration = Duration::from_millis(50);
@@ -34,7 +37,7 @@ impl Pace {
         let known = &mut known[..self.count.min(SAMPLES)];
         known.sort_unstable();
         self.median_micros = known[known.len() / 2];
-        self.least_micros = known[0];
+        self.least_micros = if self.count == 1 { known[0] } else { self.least_micros.min(known[0]) };
         if let Some(before) = self.came_at.replace(now) {
             let gap = (now.saturating_sub(before)).as_micros() as f64;
             self.gap_micros = if self.gap_micros == 0.0 { gap } else { self.gap_micros * 0.9 + gap * 0.1 };
@@ -58,13 +61,14 @@ impl Pace {
     }
 
     /// Pieces to have in flight: twice what the latency of an answer, its own transfer taken off, holds at the present
-    /// rate, and two more.
+    /// rate, and [`WINDOW_BASE`] more. The latency is the least ever seen: later ones have queues in them, and a window
+    /// that grows with queues makes them longer.
     pub(super) fn window(&self) -> usize {
         if self.count < SAMPLES || self.gap_micros < 1.0 {
             return WINDOW_AT_FIRST;
         }
         let latency = (f64::from(self.least_micros) - self.gap_micros).max(0.0);
-        let pieces = (2.0 * latency / self.gap_micros).ceil() as usize + 2;
+        let pieces = (2.0 * latency / self.gap_micros).ceil() as usize + WINDOW_BASE;
         pieces.clamp(config::IN_FLIGHT_MIN, config::IN_FLIGHT_MAX)
     }
 
@@ -96,8 +100,8 @@ mod tests {
             pace
         };
         assert_eq!(Pace::default().window(), WINDOW_AT_FIRST);
-        assert_eq!(pace(20, 20).window(), config::IN_FLIGHT_MIN);
-        assert_eq!(pace(50, 20).window(), 5);
+        assert_eq!(pace(20, 20).window(), WINDOW_BASE);
+        assert_eq!(pace(50, 20).window(), WINDOW_BASE + 3);
         assert_eq!(pace(500, 20).window(), config::IN_FLIGHT_MAX);
         assert_eq!(pace(20, 20).reassign_after(), config::REASSIGN_MIN);
         assert_eq!(pace(2000, 200).reassign_after(), Duration::from_secs(16));

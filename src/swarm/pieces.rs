@@ -35,8 +35,18 @@ pub(super) struct Flight {
     pub(super) got_bytes: u32,
     /// It takes too long: its slot is given to another piece.
     pub(super) is_overdue: bool,
-    /// An offer of the frontend, which no window counts.
-    pub(super) is_offer: bool,
+    pub(super) kind: FlightKind,
+}
+
+/// Why a piece is in flight.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum FlightKind {
+    /// It was the rarest one.
+    Normal,
+    /// The installer waits for it: it has the slot that is kept for that.
+    Demanded,
+    /// The frontend offered it, which no window counts.
+    Offer,
 }
 
 /// What a session knows of every piece.

@@ -6,7 +6,7 @@ use super::event::{Action, PeerKey, Reason, Source};
 use super::extension;
 use super::message::{Message, RawBlock};
 use super::peers::Peer;
-use super::pieces::{Flight, State};
+use super::pieces::{Flight, FlightKind, State};
 use super::session::Session;
 use crate::torrent::{Block, PieceIndex};
 use std::time::Duration;
@@ -20,11 +20,14 @@ const SILENCES_MAX: u32 = 4;
 /// Pieces that rack-mates are believed to fetch from outside.
 pub(super) const CROSSING_MAX: usize = 1024;
 
+/// A peer that turned a request down is asked again after about so many times the time between two pieces.
+const REJECTED_GAPS: u32 = 3;
+
 /// What to ask of whom, and why.
 struct Choice {
     peer: PeerKey,
     piece: PieceIndex,
-    is_offer: bool,
+    kind: FlightKind,
 }
 
 impl Session {
@@ -69,19 +72,16 @@ impl Session {
             return Some(choice);
         }
         let (mut normal, mut demanded) = (0, 0);
-        for (piece, flights) in self.pieces.flights() {
-            let counted = flights.iter().filter(|flight| !flight.is_overdue && !flight.is_offer).count();
-            if self.demand.contains(piece) {
-                demanded += counted;
-            }
-            normal += counted;
+        for flight in self.pieces.flights().values().flatten().filter(|flight| !flight.is_overdue) {
+            normal += usize::from(flight.kind != FlightKind::Offer);
+            demanded += usize::from(flight.kind == FlightKind::Demanded);
         }
         let window = self.pace.window();
         let waits = !self.demand.is_empty();
         if waits && demanded == 0 && normal < window {
             let choice = self.choose_demanded(now).or_else(|| {
                 self.choose_copy(now, |session, piece| {
-                    session.demand.contains(&piece)
+                    session.demand.contains(piece)
                         && session.pieces.flights()[&piece].iter().all(|flight| flight.is_overdue)
                 })
             });
@@ -103,15 +103,15 @@ impl Session {
             return None;
         }
         let piece = self.pieces.rarest(&peer.have, |_| true)?;
-        Some(Choice { peer: peer.key, piece, is_offer: true })
+        Some(Choice { peer: peer.key, piece, kind: FlightKind::Offer })
     }
 
     fn choose_demanded(&self, now: Duration) -> Option<Choice> {
         let usable = || self.peers.iter().filter(|peer| !peer.is_frontend && self.has_room(peer, now));
-        for &piece in self.demand.iter().filter(|piece| self.pieces.idle().has(**piece)) {
+        for piece in self.demand.iter().filter(|piece| self.pieces.idle().has(*piece)) {
             let having = usable().filter(|peer| peer.have.has(piece) && self.may_cross(peer, piece, now));
             if let Some(peer) = having.min_by_key(|peer| (!peer.is_mate, peer.flights)) {
-                return Some(Choice { peer: peer.key, piece, is_offer: false });
+                return Some(Choice { peer: peer.key, piece, kind: FlightKind::Demanded });
             }
         }
         None
@@ -128,7 +128,7 @@ impl Session {
         order.iter().find_map(|&(.., at)| {
             let peer = self.peers.at(at);
             let piece = self.pieces.rarest(&peer.have, |piece| self.may_cross(peer, piece, now))?;
-            Some(Choice { peer: peer.key, piece, is_offer: false })
+            Some(Choice { peer: peer.key, piece, kind: FlightKind::Normal })
         })
     }
 
@@ -148,7 +148,7 @@ impl Session {
                     && flights.iter().all(|flight| flight.source != Source::Peer(peer.key))
             };
             if let Some(peer) = self.peers.iter().filter(other).min_by_key(|peer| (!peer.is_mate, peer.flights)) {
-                return Some(Choice { peer: peer.key, piece, is_offer: false });
+                return Some(Choice { peer: peer.key, piece, kind: FlightKind::Normal });
             }
         }
         None
@@ -166,7 +166,7 @@ impl Session {
             || self.fallback.is_desperate(now)
     }
 
-    fn ask(&mut self, now: Duration, Choice { peer: key, piece, is_offer }: Choice) {
+    fn ask(&mut self, now: Duration, Choice { peer: key, piece, kind }: Choice) {
         let was_idle = self.pieces.idle().has(piece);
         let flight = Flight {
             source: Source::Peer(key),
@@ -176,7 +176,7 @@ impl Session {
             next_offset: 0,
             got_bytes: 0,
             is_overdue: false,
-            is_offer,
+            kind,
         };
         self.pieces.fly(piece, flight);
         if was_idle {
@@ -361,8 +361,7 @@ impl Session {
         }
         let sender = self.senders.remove(&piece);
         if ok {
-            if let Some(at) = self.demand.iter().position(|demanded| *demanded == piece) {
-                self.demand.remove(at);
+            if self.demand.remove(piece) {
                 self.fallback.demand_moved(now);
             }
             self.crossing.remove(&piece);
@@ -384,7 +383,8 @@ impl Session {
         self.refill(now);
     }
 
-    /// A request was turned down: the piece is free again, and the peer is left alone for about a piece time.
+    /// A request was turned down: the piece is free again, and the peer is left alone until it says that it has room, or
+    /// for some piece times.
     pub(super) fn on_reject(&mut self, now: Duration, key: PeerKey, block: RawBlock) {
         let Some(piece) = self.layout.index(block.piece) else {
             return self.disconnect(now, key, Reason::OutOfRange);
@@ -392,7 +392,7 @@ impl Session {
         let source = Source::Peer(key);
         let flights = self.pieces.flights().get(&piece);
         let was_asked = flights.into_iter().flatten().any(|flight| flight.source == source);
-        let backoff = self.random.around(self.pace.gap());
+        let backoff = self.random.around(self.pace.gap() * REJECTED_GAPS);
         let Some(peer) = self.peers.get_mut(key) else { return };
         peer.answered_at = now;
         peer.silences = 0;
@@ -442,7 +442,7 @@ impl Session {
             for flight in flights.iter_mut() {
                 let Source::Peer(key) = flight.source else { continue };
                 let waited = now.saturating_sub(flight.moved_at);
-                let patience = if flight.is_offer { reassign_after * 2 } else { reassign_after };
+                let patience = if flight.kind == FlightKind::Offer { reassign_after * 2 } else { reassign_after };
                 if waited >= patience {
                     hopeless.push((*piece, key));
                     continue;

@@ -6,6 +6,7 @@
 
 use super::config::{NONSENSE_MAX, Role, SessionConfig};
 use super::contacts::Contacts;
+use super::demand::Demand;
 use super::event::{Action, AnnounceEvent, Direction, Event, PeerKey, Reason, Source};
 use super::extension::{self, Handshake};
 use super::fallback::Fallback;
@@ -56,8 +57,8 @@ pub struct Session {
     pub(super) uploads: Uploads,
     pub(super) offers: Offers,
     pub(super) fallback: Fallback,
-    /// What the installer waits for, in its order.
-    pub(super) demand: Vec<PieceIndex>,
+    /// What the installer waits for.
+    pub(super) demand: Demand,
     /// Pieces that rack-mates fetch from outside, and until when to believe it.
     pub(super) crossing: BTreeMap<PieceIndex, Duration>,
     /// Who sent the pieces that are being verified.
@@ -83,7 +84,7 @@ impl Session {
             uploads: Uploads::default(),
             offers: Offers::new(if is_seed { layout.piece_count() } else { 0 }),
             fallback: Fallback::default(),
-            demand: Vec::new(),
+            demand: Demand::default(),
             crossing: BTreeMap::new(),
             senders: BTreeMap::new(),
             totals: Totals::default(),
@@ -117,7 +118,7 @@ impl Session {
             Event::Verified { piece, source, ok } => self.on_verified(now, piece, source, ok),
             Event::Want { pieces } => self.on_want(now, pieces),
             Event::Demand { pieces } => self.on_demand(now, pieces),
-            Event::DemandEnd { pieces } => self.demand.retain(|piece| !pieces.contains(piece)),
+            Event::DemandEnd { pieces } => pieces.into_iter().for_each(|piece| _ = self.demand.remove(piece)),
             Event::Have { pieces } => self.on_had(now, pieces),
             Event::Tick => {}
             Event::Stop => {
@@ -263,7 +264,7 @@ impl Session {
 
     fn say_extended_handshake(&mut self, peer: PeerKey) {
         let handshake = Handshake {
-            ids: [0, extension::WANT, extension::ASK, extension::CROSS],
+            ids: extension::OUR_IDS,
             upload_only: Some(self.is_seed() || (self.set_done && self.is_complete())),
             requests_max: Some(super::config::STOCK_REQUESTS_MAX as u32),
             port: self.config.address.map(|address| address.port()),
@@ -357,12 +358,12 @@ impl Session {
     fn on_demand(&mut self, now: Duration, pieces: Vec<PieceIndex>) {
         let missing: Vec<PieceIndex> = pieces
             .into_iter()
-            .filter(|piece| self.pieces.state(*piece) != State::Held && !self.demand.contains(piece))
+            .filter(|piece| self.pieces.state(*piece) != State::Held && !self.demand.contains(*piece))
             .collect();
         if missing.is_empty() {
             return;
         }
-        self.demand.extend(&missing);
+        self.demand.add(&missing);
         self.fallback.demanded(now);
         self.on_want(now, missing);
         self.look_around(now);

@@ -5,6 +5,7 @@
 
 use super::config::{STOCK_BLOCK_BYTES_MAX, STOCK_REQUESTS_MAX, UPLOAD_QUEUE_PIECES};
 use super::event::{Action, PeerKey, Reason};
+use super::extension;
 use super::message::{Message, RawBlock};
 use super::peers::{Peer, Sending};
 use super::session::Session;
@@ -24,6 +25,8 @@ pub(super) struct Uploads {
     active: usize,
     /// Bytes queued by peers of ours, which a queue limit holds.
     queued_bytes: u64,
+    /// Peers of ours that were turned down and are to be told when there is room, each once.
+    turned_down: VecDeque<PeerKey>,
 }
 
 impl Uploads {
@@ -33,6 +36,7 @@ impl Uploads {
 
     pub(super) fn lost(&mut self, peer: &Peer) {
         self.active -= usize::from(peer.counts_as_sending());
+        self.turned_down.retain(|key| *key != peer.key);
         if peer.is_ours() {
             self.queued_bytes -= peer.queued_bytes();
         }
@@ -69,6 +73,9 @@ impl Session {
             false => peer.queue.len() >= STOCK_REQUESTS_MAX,
         };
         if is_full {
+            if is_ours && !self.uploads.turned_down.contains(&key) {
+                self.uploads.turned_down.push_back(key);
+            }
             return match peer.fast {
                 true => self.reject(key, raw),
                 false => self.nonsense(now, key, 1),
@@ -137,7 +144,18 @@ impl Session {
             self.sent_offer(now, key, block);
         }
         self.serve(now);
+        self.tell_ready();
         self.offer(now);
+    }
+
+    /// Tells the peer that was turned down first that there is room: it need not ask again and again.
+    fn tell_ready(&mut self) {
+        if self.uploads.queued_bytes > 0 {
+            return;
+        }
+        let Some(key) = self.uploads.turned_down.pop_front() else { return };
+        let Some(id) = self.peers.get(key).map(|peer| peer.extension.ids[usize::from(extension::READY)]) else { return };
+        self.say(key, Message::Extended { id, payload: Vec::new() });
     }
 
     /// Lets others pass a peer that does not take its block, and closes it in the end.
