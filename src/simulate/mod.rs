@@ -19,6 +19,9 @@ mod outcome;
 mod scenario;
 mod world;
 
+#[cfg(test)]
+mod tests;
+
 pub use outcome::{Outcome, Progress, SimulationError};
 pub use scenario::{Faults, Racks, Scenario};
 

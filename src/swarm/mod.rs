@@ -21,6 +21,9 @@ mod requests;
 mod session;
 mod uploads;
 
+#[cfg(test)]
+mod tests;
+
 pub use config::*;
 pub use event::{Action, AnnounceEvent, Direction, Event, PeerKey, Reason, Source, WebSeedOutcome};
 pub use message::{Message, RawBlock};
