@@ -120,6 +120,15 @@ impl Session {
         }
     }
 
+    /// Asks the frontend's seed for a piece of which a wrong copy came, if nobody else has it.
+    pub(super) fn ask_for_spoiled(&mut self, piece: PieceIndex) {
+        let frontend = self.peers.frontend().filter(|peer| peer.is_ours());
+        if let Some(peer) = frontend.filter(|_| self.pieces.availability(piece) == 0) {
+            let (key, id) = (peer.key, peer.extension.ids[usize::from(extension::ASK)]);
+            self.say(key, Message::Extended { id, payload: extension::encode_pieces(&[piece]) });
+        }
+    }
+
     fn fetch_over_http(&mut self, now: Duration) {
         if !self.config.web_seed || !self.contacts.has_started() {
             return;

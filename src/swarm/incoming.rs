@@ -1,7 +1,7 @@
 //! What peers say: their pieces, their requests, their extensions. Everything is judged here; nothing that stood on the
 //! wire is believed to be in range.
 
-use super::config::NONSENSE_MAX;
+use super::config::{self, NONSENSE_MAX};
 use super::event::{PeerKey, Reason};
 use super::extension::{self, Handshake};
 use super::message::Message;
@@ -10,10 +10,13 @@ use super::session::Session;
 use crate::torrent::{Bitfield, PieceIndex};
 use std::time::Duration;
 
+/// A rack-mate that says it fetches a piece is believed for so many median piece times: its request may be rejected.
+const CROSSING_PIECE_TIMES: u32 = 2;
+
 impl Session {
     pub(super) fn on_message(&mut self, now: Duration, key: PeerKey, message: Message) {
         let Some(peer) = self.peers.get_mut(key) else { return };
-        peer.heard_at = now;
+        (peer.heard_at, peer.ignored) = (now, 0);
         match message {
             Message::KeepAlive | Message::Interested | Message::NotInterested => {}
             Message::Choke => self.on_choke(now, key),
@@ -146,7 +149,7 @@ impl Session {
     }
 
     fn on_crossing(&mut self, now: Duration, key: PeerKey, pieces: &[PieceIndex]) {
-        let until = now + self.pace.reassign_after();
+        let until = now + (self.pace.piece_time() * CROSSING_PIECE_TIMES).min(config::REASSIGN_MIN);
         if !self.peers.get(key).is_some_and(|peer| peer.is_mate) {
             return;
         }

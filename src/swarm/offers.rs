@@ -4,7 +4,7 @@
 //! Invariant: a piece is fresh (no connected peer has it and it is not out), or out (offered to a peer from which
 //! nothing is known yet), or had by a connected peer. A piece that is lost again becomes fresh again.
 
-use super::event::PeerKey;
+use super::event::{PeerKey, Reason};
 use super::message::Message;
 use super::peers::{Peer, Peers};
 use super::pieces::Pieces;
@@ -16,20 +16,27 @@ use std::time::Duration;
 /// Offers of one peer that are not sent yet, when there are many peers and when there is one.
 const OFFERS_PER_PEER_MIN: usize = 2;
 const OFFERS_PER_PEER_MAX: usize = 8;
-/// An offer that is not asked for is withdrawn after this time.
-const OFFER_TAKEN_WITHIN: Duration = Duration::from_secs(2);
-/// An offer that was asked for and cannot be sent is withdrawn after this time.
-const OFFER_SENT_WITHIN: Duration = Duration::from_secs(20);
-/// A piece that was sent and that nobody then claims to have is lost after this time.
-const ECHO_WITHIN: Duration = Duration::from_secs(5);
-/// A piece is offered again to somebody who cannot get it from others after this time, not sooner.
-const AGAIN_AFTER: Duration = Duration::from_secs(2);
+/// An offer that is not asked for is withdrawn after so many block times (it may stand behind blocks in the connection),
+/// or this time: the peer is dead, or busy.
+const TAKEN_BLOCK_TIMES: u32 = 4;
+const TAKEN_WITHIN_MIN: Duration = Duration::from_millis(100);
+/// A peer that took none is offered nothing for this time, doubled each time it said nothing at all in between.
+const IGNORED_FOR: Duration = Duration::from_millis(500);
+/// Offers in a row on which a peer said nothing at all, after which it is closed.
+const IGNORED_MAX: u32 = 6;
+/// An offer that was asked for and cannot be sent is withdrawn after so many block times (or this time, if longer), and so
+/// is a piece that was sent and that nobody then claims to have.
+const ECHO_BLOCK_TIMES: u32 = 16;
+const ECHO_WITHIN_MIN: Duration = Duration::from_millis(400);
+/// A piece is offered again to somebody who cannot get it from others after so many block times, or this time.
+const AGAIN_BLOCK_TIMES: u32 = 12;
+const AGAIN_AFTER_MIN: Duration = Duration::from_millis(200);
 /// A peer that gained nothing for so long is offered what it lacks, whoever else has it.
 const STARVING_AFTER: Duration = Duration::from_secs(3);
 /// Asks of peers that are remembered.
 const ASKS_MAX: usize = 4096;
 /// How often offers are looked at.
-const LOOK_EVERY: Duration = Duration::from_millis(500);
+const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// A piece offered to a peer.
 #[derive(Debug, Clone, Copy)]
@@ -172,10 +179,11 @@ impl Session {
 
     /// What a machine asked for: something fresh at once, something that others should have only after a while.
     fn next_ask(&mut self, now: Duration) -> Option<(PeerKey, PieceIndex)> {
+        let again_after = (self.uploads.block_time() * AGAIN_BLOCK_TIMES).max(AGAIN_AFTER_MIN);
         while let Some((key, piece)) = self.offers.asks.pop_front() {
             let Some(peer) = self.peers.get(key) else { continue };
             let offered_at = self.offers.offered_at[piece.get() as usize];
-            let is_again = offered_at == Duration::ZERO || now.saturating_sub(offered_at) >= AGAIN_AFTER;
+            let is_again = offered_at == Duration::ZERO || now.saturating_sub(offered_at) >= again_after;
             let may = self.offers.fresh.has(piece) || (is_again && !self.offers.out.contains_key(&piece));
             if may && peer.lacks(piece) && peer.offers.len() < OFFERS_PER_PEER_MAX && now >= peer.backoff_until {
                 return Some((key, piece));
@@ -236,11 +244,14 @@ impl Session {
         self.offers.look_at = now + LOOK_EVERY;
         self.wake_at(self.offers.look_at);
         self.offers.is_exhausted = false;
+        let echo_within = (self.uploads.block_time() * ECHO_BLOCK_TIMES).max(ECHO_WITHIN_MIN);
+        let taken_within = (self.uploads.block_time() * TAKEN_BLOCK_TIMES).max(TAKEN_WITHIN_MIN);
         let is_over = |offer: &Offer| {
+            let is_stalled = self.peers.get(offer.peer).and_then(|peer| peer.sending).is_some_and(|it| it.is_stalled);
             let within = match (offer.is_sent, offer.is_requested) {
-                (true, _) => ECHO_WITHIN,
-                (false, true) => OFFER_SENT_WITHIN,
-                (false, false) => OFFER_TAKEN_WITHIN,
+                (false, true) if is_stalled => Duration::ZERO,
+                (true, _) | (false, true) => echo_within,
+                (false, false) => taken_within,
             };
             now.saturating_sub(offer.since) >= within
         };
@@ -250,8 +261,12 @@ impl Session {
             self.offers.withdraw(piece, &self.pieces);
             let Some(peer) = self.peers.get_mut(offer.peer) else { continue };
             peer.offers.remove(&piece);
-            if !offer.is_sent {
-                peer.backoff_until = now + OFFER_TAKEN_WITHIN;
+            if !offer.is_sent && now >= peer.backoff_until {
+                peer.backoff_until = now + IGNORED_FOR * 2u32.pow(peer.ignored.min(IGNORED_MAX));
+                peer.ignored += 1;
+                if peer.ignored > IGNORED_MAX {
+                    self.disconnect(now, offer.peer, Reason::Silent);
+                }
             }
         }
         if self.offers.unsent < self.config.serve_at_once {

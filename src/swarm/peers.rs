@@ -56,6 +56,8 @@ pub(super) struct Peer {
     pub(super) gained_at: Duration,
     /// Of a seed: pieces offered to it and not yet sent.
     pub(super) offers: BTreeSet<PieceIndex>,
+    /// Of a seed: offers in a row on which it said nothing at all.
+    pub(super) ignored: u32,
     /// Of a seed: pieces it was ever told of, which it may ask for.
     pub(super) told: Bitfield,
 }
@@ -103,6 +105,7 @@ impl Peer {
             nonsense: 0,
             gained_at: Duration::ZERO,
             offers: BTreeSet::new(),
+            ignored: 0,
             told: Bitfield::none(0),
         }
     }

@@ -379,6 +379,7 @@ impl Session {
                 (Source::Peer(_), Some((id, address))) => self.contacts.ban(id, address),
                 _ => self.fallback.web_seed_failed(now),
             }
+            self.ask_for_spoiled(piece);
         }
         self.refill(now);
     }

@@ -24,7 +24,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// The frontend hears of pieces gained after this time, many at once: it only has to know that they are not lost.
-const TELL_FRONTEND_EVERY: Duration = Duration::from_millis(500);
+const TELL_FRONTEND_EVERY: Duration = Duration::from_millis(100);
 /// A connection on which we said nothing for so long gets a keep-alive.
 const KEEP_ALIVE_EVERY: Duration = Duration::from_secs(100);
 /// A peer that said nothing for so long is gone.

@@ -13,8 +13,13 @@ use crate::torrent::Block;
 use std::collections::VecDeque;
 use std::time::Duration;
 
-/// A block that is not out after this time is stalled: another peer is served beside it.
-const STALL_AFTER: Duration = Duration::from_secs(2);
+/// A block that is not out after eight times what blocks usually take, and within these bounds, is stalled: another peer
+/// is served beside it.
+const STALL_TIMES: u32 = 8;
+const STALL_AFTER_MIN: Duration = Duration::from_millis(50);
+const STALL_AFTER_MAX: Duration = Duration::from_secs(2);
+/// Peers told at once that there is room: the first may have no need any more.
+const READY_AT_ONCE: usize = 2;
 /// A block that is not out after this time never will be.
 const STALL_MAX: Duration = Duration::from_secs(60);
 
@@ -27,9 +32,20 @@ pub(super) struct Uploads {
     queued_bytes: u64,
     /// Peers of ours that were turned down and are to be told when there is room, each once.
     turned_down: VecDeque<PeerKey>,
+    /// The smoothed time a block takes to be out.
+    block_time: Option<Duration>,
 }
 
 impl Uploads {
+    /// What a block usually takes to be out; a guess before anything is known.
+    pub(super) fn block_time(&self) -> Duration {
+        self.block_time.unwrap_or(Duration::from_millis(100))
+    }
+
+    fn stall_after(&self) -> Duration {
+        (self.block_time() * STALL_TIMES).clamp(STALL_AFTER_MIN, STALL_AFTER_MAX)
+    }
+
     pub(super) fn active(&self) -> usize {
         self.active
     }
@@ -128,7 +144,7 @@ impl Session {
             }
             self.uploads.active += 1;
             self.act(Action::SendBlock { peer: key, block });
-            self.wake_at(now + STALL_AFTER);
+            self.wake_at(now + self.uploads.stall_after());
         }
     }
 
@@ -136,6 +152,8 @@ impl Session {
         let Some(peer) = self.peers.get_mut(key) else { return };
         let Some(sending) = peer.sending.take_if(|sending| sending.block == block) else { return };
         self.uploads.active -= usize::from(!sending.is_stalled);
+        let took = now.saturating_sub(sending.since);
+        self.uploads.block_time = Some(self.uploads.block_time.map_or(took, |time| (time * 7 + took) / 8));
         if !peer.queue.is_empty() {
             self.uploads.ready.push_back(key);
         }
@@ -153,23 +171,34 @@ impl Session {
         if self.uploads.queued_bytes > 0 {
             return;
         }
-        let Some(key) = self.uploads.turned_down.pop_front() else { return };
-        let Some(id) = self.peers.get(key).map(|peer| peer.extension.ids[usize::from(extension::READY)]) else { return };
-        self.say(key, Message::Extended { id, payload: Vec::new() });
+        for _ in 0..READY_AT_ONCE {
+            let Some(key) = self.uploads.turned_down.pop_front() else { return };
+            let Some(peer) = self.peers.get(key) else { continue };
+            let id = peer.extension.ids[usize::from(extension::READY)];
+            self.say(key, Message::Extended { id, payload: Vec::new() });
+        }
     }
 
     /// Lets others pass a peer that does not take its block, and closes it in the end.
     pub(super) fn check_uploads(&mut self, now: Duration) {
         let mut dead = Vec::new();
+        let stall_after = self.uploads.stall_after();
+        let mut next: Option<Duration> = None;
         for peer in self.peers.iter_mut() {
             let Some(sending) = &mut peer.sending else { continue };
             let waited = now.saturating_sub(sending.since);
             if waited >= STALL_MAX {
                 dead.push(peer.key);
-            } else if waited >= STALL_AFTER && !sending.is_stalled {
+            } else if waited < stall_after {
+                let due = sending.since + stall_after;
+                next = Some(next.map_or(due, |next| next.min(due)));
+            } else if !sending.is_stalled {
                 sending.is_stalled = true;
                 self.uploads.active -= 1;
             }
+        }
+        if let Some(next) = next {
+            self.wake_at(next);
         }
         for key in dead {
             self.disconnect(now, key, Reason::Silent);
