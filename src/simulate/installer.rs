@@ -26,6 +26,8 @@ pub(super) struct Installer {
     pub(super) longest_wait: Time,
     /// When it has unpacked what it has; it asks for nothing before, if it works in turn.
     busy_until: Time,
+    /// When everything is unpacked, once everything is there.
+    done_at: Option<Time>,
 }
 
 /// What an installer does next.
@@ -50,6 +52,7 @@ impl Installer {
             bytes: 0,
             longest_wait: 0,
             busy_until: 0,
+            done_at: None,
         }
     }
 
@@ -80,7 +83,7 @@ impl Installer {
             }
             if self.files.is_empty() && self.open.is_empty() {
                 let unpack = if self.in_turn { 0 } else { (self.bytes as f64 * self.nanos_per_byte) as Time };
-                step.done_at = Some(self.busy_until.max(now) + unpack);
+                step.done_at = Some(*self.done_at.get_or_insert(self.busy_until.max(now) + unpack));
                 return step;
             }
             if self.in_turn && self.busy_until > now {

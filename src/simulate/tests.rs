@@ -96,7 +96,8 @@ fn check(scenario: &Scenario) {
     let content = content::Content::make(scenario).expect("files");
     let ran = world::World::new(scenario, &content).checked().run(&mut |_| {});
     let ran = ran.unwrap_or_else(|error| panic!("{error}: {scenario:?}"));
-    assert!(ran.secs.len() as u32 + ran.died >= scenario.machines, "{scenario:?}");
+    let liars = (scenario.faults.poisoning * f64::from(scenario.machines)).round() as u32;
+    assert_eq!(ran.secs.len() as u32 + ran.died + liars, scenario.machines, "{scenario:?}");
 }
 
 #[test]

@@ -27,6 +27,8 @@ const HASH_BYTES_PER_NANO: f64 = 1.5;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// Pieces that the frontend's web seed serves at once; more are told to come back later.
 const HTTP_AT_ONCE: usize = 8;
+/// The same, while its seed has pieces to offer that nobody has.
+const HTTP_BESIDE_OFFERS: usize = 1;
 /// When.
 const HTTP_RETRY_AFTER: Duration = Duration::from_millis(250);
 /// Samples of the frontend's traffic.
@@ -96,6 +98,8 @@ pub(super) struct World<'a> {
     sample_every: Time,
     done: u32,
     died: u32,
+    /// Machines that lie: nobody waits for them.
+    poisoning: u32,
     is_checked: bool,
     broken: Option<SimulationError>,
 }
@@ -137,6 +141,7 @@ impl<'a> World<'a> {
             sample_every: (ideal * 1.5) as Time / SAMPLES + 1,
             done: 0,
             died: 0,
+            poisoning: poisoning.len() as u32,
             is_checked: false,
             broken: None,
             network,
@@ -207,7 +212,7 @@ impl<'a> World<'a> {
         let alone = self.scenario.size.bytes() / self.scenario.link.bytes_per_sec() + 1;
         let patience = Duration::from_secs(600 + 200 * alone) + self.scenario.start_spread + self.scenario.unpack * 2;
         let mut events = 0;
-        while self.done + self.died < machines {
+        while self.done + self.died + self.poisoning < machines {
             let Some((now, what)) = self.clock.next() else { break };
             self.happen(now, what);
             events += 1;
@@ -215,7 +220,7 @@ impl<'a> World<'a> {
                 return Err(broken);
             }
             if events % EVENTS_PER_PROGRESS == 0 {
-                progress(Progress { secs: now as f64 / 1e9, done: self.done, machines: machines - self.died });
+                progress(Progress { secs: now as f64 / 1e9, done: self.done, machines: machines - self.died - self.poisoning });
                 if now > nanos(patience) {
                     break;
                 }
@@ -226,7 +231,7 @@ impl<'a> World<'a> {
 
     fn finish(mut self, events: u64) -> Result<Ran, SimulationError> {
         let now = self.clock.now();
-        let living = || self.nodes.iter().zip(0_u32..).skip(1).filter(|(node, _)| node.state != State::Dead);
+        let living = || self.nodes.iter().zip(0_u32..).skip(1).filter(|(node, _)| node.state != State::Dead && !node.poisons);
         let stuck: Vec<u32> = living().filter(|(node, _)| node.done_at.is_none()).map(|(_, n)| n - 1).collect();
         if let Some(&first) = stuck.first() {
             return Err(SimulationError::Stuck { machines: stuck.len(), first, secs: now / 1_000_000_000 });
@@ -427,7 +432,7 @@ impl<'a> World<'a> {
     fn finished(&mut self, now: Time, node: u32) {
         let at = node as usize;
         self.nodes[at].done_at = Some(now);
-        self.done += 1;
+        self.done += u32::from(!self.nodes[at].poisons);
         if self.scenario.faults.leave {
             self.tell(node, Event::Stop);
             self.nodes[at].state = State::Left;
@@ -487,7 +492,8 @@ impl<'a> World<'a> {
             let at = now + nanos(CONNECT_TIMEOUT);
             return self.clock.plan(at, What::Http { node, piece, outcome: WebSeedOutcome::Failed });
         }
-        if self.http_active >= HTTP_AT_ONCE {
+        let at_once = if self.nodes[0].session.is_offering() { HTTP_BESIDE_OFFERS } else { HTTP_AT_ONCE };
+        if self.http_active >= at_once {
             let outcome = WebSeedOutcome::Busy(self.random.around(HTTP_RETRY_AFTER));
             return self.clock.plan_message(What::Http { node, piece, outcome });
         }

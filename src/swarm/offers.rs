@@ -29,8 +29,10 @@ const IGNORED_MAX: u32 = 6;
 const ECHO_BLOCK_TIMES: u32 = 16;
 const ECHO_WITHIN_MIN: Duration = Duration::from_millis(400);
 /// A piece is offered again to somebody who cannot get it from others after so many block times, or this time.
-const AGAIN_BLOCK_TIMES: u32 = 12;
-const AGAIN_AFTER_MIN: Duration = Duration::from_millis(200);
+const AGAIN_BLOCK_TIMES: u32 = 64;
+const AGAIN_AFTER_MIN: Duration = Duration::from_millis(150);
+/// While anything is fresh, one of so many offers is of something offered before.
+const AGAIN_SHARE: usize = 8;
 /// A peer that gained nothing for so long is offered what it lacks, whoever else has it.
 const STARVING_AFTER: Duration = Duration::from_secs(3);
 /// Asks of peers that are remembered.
@@ -55,6 +57,9 @@ pub(super) struct Offers {
     /// Offers that are not sent yet.
     unsent: usize,
     asks: VecDeque<(PeerKey, PieceIndex)>,
+    /// Asks for pieces that others should have: they wait for every [`AGAIN_SHARE`]th offer while anything is fresh.
+    again: VecDeque<(PeerKey, PieceIndex)>,
+    offers_made: usize,
     offered_at: Vec<Duration>,
     rotation: VecDeque<PeerKey>,
     /// Nothing fresh is of use to anybody, until something changes.
@@ -69,11 +74,17 @@ impl Offers {
             out: BTreeMap::new(),
             unsent: 0,
             asks: VecDeque::new(),
+            again: VecDeque::new(),
+            offers_made: 0,
             offered_at: vec![Duration::ZERO; pieces as usize],
             rotation: VecDeque::new(),
             is_exhausted: false,
             look_at: Duration::ZERO,
         }
+    }
+
+    pub(super) fn is_busy(&self) -> bool {
+        self.unsent > 0
     }
 
     pub(super) fn joined(&mut self, peer: PeerKey) {
@@ -85,6 +96,7 @@ impl Offers {
     pub(super) fn lost(&mut self, peer: &Peer, pieces: &Pieces) {
         self.rotation.retain(|key| *key != peer.key);
         self.asks.retain(|(key, _)| *key != peer.key);
+        self.again.retain(|(key, _)| *key != peer.key);
         let offered: Vec<PieceIndex> =
             self.out.iter().filter(|(_, offer)| offer.peer == peer.key).map(|(piece, _)| *piece).collect();
         for piece in offered {
@@ -144,7 +156,7 @@ impl Offers {
         }
         assert_eq!(self.unsent, self.out.values().filter(|offer| !offer.is_sent).count(), "unsent");
         assert!(self.out.values().all(|offer| peers.get(offer.peer).is_some()), "offers to nobody");
-        assert!(self.asks.len() <= ASKS_MAX);
+        assert!(self.asks.len() <= ASKS_MAX && self.again.len() <= ASKS_MAX);
         if self.fresh.pieces() > 0 {
             assert_eq!(self.rotation.len(), peers.len(), "rotation");
         }
@@ -159,7 +171,13 @@ impl Session {
         }
         let window = 3 * self.config.serve_at_once + 4;
         while self.offers.unsent < window {
-            let Some((key, piece)) = self.next_ask(now).or_else(|| self.next_fresh(now, window)) else { return };
+            let mut next = self.next_ask(now);
+            if next.is_none() && self.offers.offers_made.is_multiple_of(AGAIN_SHARE) {
+                next = self.next_again(now);
+            }
+            let next = next.or_else(|| self.next_fresh(now, window)).or_else(|| self.next_again(now));
+            let Some((key, piece)) = next else { return };
+            self.offers.offers_made += 1;
             self.offer_to(now, key, piece);
         }
     }
@@ -177,10 +195,25 @@ impl Session {
         self.say(key, Message::Have(piece.get()));
     }
 
-    /// What a machine asked for: something fresh at once, something that others should have only after a while.
+    /// What a machine asked for and nobody has.
     fn next_ask(&mut self, now: Duration) -> Option<(PeerKey, PieceIndex)> {
-        let again_after = (self.uploads.block_time() * AGAIN_BLOCK_TIMES).max(AGAIN_AFTER_MIN);
         while let Some((key, piece)) = self.offers.asks.pop_front() {
+            let Some(peer) = self.peers.get(key) else { continue };
+            if !self.offers.fresh.has(piece) {
+                if self.offers.again.len() < ASKS_MAX {
+                    self.offers.again.push_back((key, piece));
+                }
+            } else if peer.lacks(piece) && peer.offers.len() < OFFERS_PER_PEER_MAX && now >= peer.backoff_until {
+                return Some((key, piece));
+            }
+        }
+        None
+    }
+
+    /// What a machine asked for that others should have: not too soon after it was offered last.
+    fn next_again(&mut self, now: Duration) -> Option<(PeerKey, PieceIndex)> {
+        let again_after = (self.uploads.block_time() * AGAIN_BLOCK_TIMES).max(AGAIN_AFTER_MIN);
+        while let Some((key, piece)) = self.offers.again.pop_front() {
             let Some(peer) = self.peers.get(key) else { continue };
             let offered_at = self.offers.offered_at[piece.get() as usize];
             let is_again = offered_at == Duration::ZERO || now.saturating_sub(offered_at) >= again_after;
