@@ -44,7 +44,7 @@ fn racks_with_narrow_uplinks_are_crossed_about_once() {
     let mut racks = scenario(24, 12);
     racks.racks = Some(Racks { size: 8, uplink: Rate::from_bytes_per_sec(25_000_000) });
     let outcome = outcome(&racks);
-    assert!(outcome.ratio <= 1.5 && outcome.copies <= 1.5, "{outcome:?}");
+    assert!(outcome.ratio <= 2.0 && outcome.copies <= 1.1, "{outcome:?}");
 }
 
 #[test]

@@ -220,7 +220,11 @@ impl<'a> World<'a> {
                 return Err(broken);
             }
             if events % EVENTS_PER_PROGRESS == 0 {
-                progress(Progress { secs: now as f64 / 1e9, done: self.done, machines: machines - self.died - self.poisoning });
+                progress(Progress {
+                    secs: now as f64 / 1e9,
+                    done: self.done,
+                    machines: machines - self.died - self.poisoning,
+                });
                 if now > nanos(patience) {
                     break;
                 }
@@ -231,7 +235,8 @@ impl<'a> World<'a> {
 
     fn finish(mut self, events: u64) -> Result<Ran, SimulationError> {
         let now = self.clock.now();
-        let living = || self.nodes.iter().zip(0_u32..).skip(1).filter(|(node, _)| node.state != State::Dead && !node.poisons);
+        let living =
+            || self.nodes.iter().zip(0_u32..).skip(1).filter(|(node, _)| node.state != State::Dead && !node.poisons);
         let stuck: Vec<u32> = living().filter(|(node, _)| node.done_at.is_none()).map(|(_, n)| n - 1).collect();
         if let Some(&first) = stuck.first() {
             return Err(SimulationError::Stuck { machines: stuck.len(), first, secs: now / 1_000_000_000 });

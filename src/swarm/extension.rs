@@ -1,8 +1,10 @@
-//! The extension handshake (BEP 10) as a session writes and reads it, and the four small extensions of our own.
+//! The extension handshake (BEP 10) as a session writes and reads it, and the five small extensions of our own.
 //!
 //! - `rk_want`: which pieces a machine wants, as a bit field; told to the frontend's seed, which offers nothing else.
 //! - `rk_ask`: pieces, as 32-bit numbers, that a machine misses and finds with nobody; told to the frontend's seed.
 //! - `rk_cross`: pieces a machine is fetching across racks; told to its rack-mates, which then wait for it.
+//! - `rk_bad`: the id of a peer that sent a wrong piece; told to the frontend's seed, which closes it when a second
+//!   machine says so.
 //! - `rk_ready`: nothing but itself; the sender had to reject a request and has room now.
 
 use crate::torrent::bencode::{self, BencodeError};
@@ -16,21 +18,24 @@ pub(super) const ASK: u8 = 2;
 pub(super) const CROSS: u8 = 3;
 /// The number under which peers send us `rk_ready`.
 pub(super) const READY: u8 = 4;
+/// The number under which peers send us `rk_bad`.
+pub(super) const BAD: u8 = 5;
 /// Pieces in one `rk_ask` or `rk_cross`.
 pub(super) const NAMED_PIECES_MAX: usize = 16;
 /// How deep an extension handshake may be nested, and how long it may be.
 const DEPTH_MAX: usize = 8;
 const HANDSHAKE_BYTES_MAX: usize = 16 * 1024;
-const NAMES: [(u8, &[u8]); 4] = [(ASK, b"rk_ask"), (CROSS, b"rk_cross"), (READY, b"rk_ready"), (WANT, b"rk_want")];
+const NAMES: [(u8, &[u8]); 5] =
+    [(ASK, b"rk_ask"), (BAD, b"rk_bad"), (CROSS, b"rk_cross"), (READY, b"rk_ready"), (WANT, b"rk_want")];
 
 /// The numbers of our own handshake.
-pub(super) const OUR_IDS: [u8; 5] = [0, WANT, ASK, CROSS, READY];
+pub(super) const OUR_IDS: [u8; 6] = [0, WANT, ASK, CROSS, READY, BAD];
 
 /// What an extension handshake says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Handshake {
     /// The numbers it wants our extensions under, by ours; 0 where it has none.
-    pub(super) ids: [u8; 5],
+    pub(super) ids: [u8; 6],
     /// It downloads nothing (BEP 21); `None` if it does not say.
     pub(super) upload_only: Option<bool>,
     /// How many requests it queues.

@@ -7,11 +7,14 @@ use super::extension::{self, Handshake};
 use super::message::Message;
 use super::requests::CROSSING_MAX;
 use super::session::Session;
-use crate::torrent::{Bitfield, PieceIndex};
+use crate::torrent::{Bitfield, PeerId, PieceIndex};
 use std::time::Duration;
 
 /// A rack-mate that says it fetches a piece is believed for so many median piece times: its request may be rejected.
-const CROSSING_PIECE_TIMES: u32 = 2;
+const CROSSING_PIECE_TIMES: u32 = 4;
+
+/// A machine that reports more than so many others is not believed any more.
+const REPORTS_PER_PEER_MAX: u32 = 16;
 
 impl Session {
     pub(super) fn on_message(&mut self, now: Duration, key: PeerKey, message: Message) {
@@ -128,6 +131,10 @@ impl Session {
                     _ => self.on_crossing(now, key, &pieces),
                 }
             }
+            extension::BAD => match payload.try_into() {
+                Ok(id) => self.on_bad(now, key, PeerId(id)),
+                Err(_) => self.disconnect(now, key, Reason::WrongExtension),
+            },
             extension::READY => {
                 if let Some(peer) = self.peers.get_mut(key) {
                     peer.backoff_until = Duration::ZERO;
@@ -135,6 +142,25 @@ impl Session {
                 self.fill(now);
             }
             _ => self.nonsense(now, key, 1),
+        }
+    }
+
+    /// A machine says that another one sent it a wrong piece; two that say so are believed.
+    fn on_bad(&mut self, now: Duration, key: PeerKey, bad: PeerId) {
+        let Some(peer) = self.peers.get_mut(key) else { return };
+        peer.reports += 1;
+        let (reporter, is_believed) = (peer.id, peer.reports <= REPORTS_PER_PEER_MAX);
+        if !self.is_seed() || !is_believed {
+            return self.nonsense(now, key, 1);
+        }
+        let Some(accused) = self.peers.iter_mut().find(|peer| peer.id == bad && peer.id != reporter) else { return };
+        match accused.reported_by.replace(reporter) {
+            Some(other) if other != reporter => {
+                let accused = accused.key;
+                self.disconnect(now, accused, Reason::WrongPiece);
+                self.offer(now);
+            }
+            _ => {}
         }
     }
 

@@ -58,6 +58,9 @@ pub(super) struct Peer {
     pub(super) offers: BTreeSet<PieceIndex>,
     /// Of a seed: offers in a row on which it said nothing at all.
     pub(super) ignored: u32,
+    /// Of a seed: how many peers it reported as liars, and who reported it last.
+    pub(super) reports: u32,
+    pub(super) reported_by: Option<PeerId>,
     /// Of a seed: pieces it was ever told of, which it may ask for.
     pub(super) told: Bitfield,
 }
@@ -106,6 +109,8 @@ impl Peer {
             gained_at: Duration::ZERO,
             offers: BTreeSet::new(),
             ignored: 0,
+            reports: 0,
+            reported_by: None,
             told: Bitfield::none(0),
         }
     }

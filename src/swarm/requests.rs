@@ -142,6 +142,7 @@ impl Session {
             }
             let other = |peer: &&Peer| {
                 peer.have.has(piece)
+                    && (peer.is_mate || self.config.rack.is_none() || !self.pieces.has_mate(piece))
                     && !peer.chokes_us
                     && now >= peer.backoff_until
                     && peer.flights < IN_FLIGHT_PER_PEER
@@ -376,7 +377,7 @@ impl Session {
                 (Source::Peer(key), _) if self.peers.get(key).is_some() => {
                     self.disconnect(now, key, Reason::WrongPiece);
                 }
-                (Source::Peer(_), Some((id, address))) => self.contacts.ban(id, address),
+                (Source::Peer(_), Some((id, address))) => self.ban(id, address, Reason::WrongPiece),
                 _ => self.fallback.web_seed_failed(now),
             }
             self.ask_for_spoiled(piece);

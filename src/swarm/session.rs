@@ -283,11 +283,20 @@ impl Session {
         let Some(peer) = self.peers.get(key) else { return };
         let (id, address) = (peer.id, peer.listens_at());
         if reason.is_ban() {
-            self.contacts.ban(id, address);
-            self.act(Action::Report { id, address, reason });
+            self.ban(id, address, reason);
         }
         self.act(Action::Disconnect { peer: key, reason });
         self.drop_peer(now, key);
+    }
+
+    /// Keeps a peer out from now on; the tracker and, of a liar, the frontend's seed are to know.
+    pub(super) fn ban(&mut self, id: PeerId, address: SocketAddr, reason: Reason) {
+        self.contacts.ban(id, address);
+        self.act(Action::Report { id, address, reason });
+        if let Some(frontend) = self.peers.frontend().filter(|peer| peer.is_ours() && reason == Reason::WrongPiece) {
+            let (peer, number) = (frontend.key, frontend.extension.ids[usize::from(extension::BAD)]);
+            self.say(peer, Message::Extended { id: number, payload: id.0.to_vec() });
+        }
     }
 
     /// Forgets a connection; what was in flight from it is idle again.

@@ -152,7 +152,7 @@ impl Bench {
 }
 
 fn ours() -> Vec<u8> {
-    b"d1:md6:rk_aski2e8:rk_crossi3e8:rk_readyi4e7:rk_wanti1ee1:pi6881ee".to_vec()
+    b"d1:md6:rk_aski2e6:rk_badi5e8:rk_crossi3e8:rk_readyi4e7:rk_wanti1ee1:pi6881ee".to_vec()
 }
 
 #[test]
@@ -331,8 +331,9 @@ enum Step {
 
 fn message() -> impl Strategy<Value = Message> {
     let piece = 0..PIECES + 1;
-    let block = (0..PIECES + 1, prop_oneof![Just(0_u32), 0..PIECE_BYTES], prop_oneof![Just(16_384_u32), 0..PIECE_BYTES])
-        .prop_map(|(piece, offset_bytes, length_bytes)| RawBlock { piece, offset_bytes, length_bytes });
+    let block =
+        (0..PIECES + 1, prop_oneof![Just(0_u32), 0..PIECE_BYTES], prop_oneof![Just(16_384_u32), 0..PIECE_BYTES])
+            .prop_map(|(piece, offset_bytes, length_bytes)| RawBlock { piece, offset_bytes, length_bytes });
     let whole = (0..PIECES).prop_map(|n| {
         let length_bytes = layout().payload_len(layout().index(n).expect("in range"));
         RawBlock { piece: n, offset_bytes: 0, length_bytes }
