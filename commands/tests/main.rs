@@ -6,6 +6,7 @@ mod check;
 mod cluster;
 mod demo;
 mod diff_host;
+mod distribution;
 mod export;
 mod help;
 mod kickstart;

@@ -10,7 +10,7 @@ const PACKAGES_MAX: usize = 20_000;
 /// The moment all packages are built at (seconds since 1970): makes them reproducible.
 const BUILD_TIME_SECS: u32 = 1_700_000_000;
 /// What a package weighs beside its payload: lead, signature, header.
-const PACKAGE_OVERHEAD_BYTES: u64 = 4_600;
+const PACKAGE_OVERHEAD_BYTES: u64 = 3_200;
 /// The appliances that have packages of their own.
 pub const APPLIANCES: [&str; 3] = ["compute", "login", "nas"];
 /// Of all packages, one in so many belongs to a single appliance; the rest belongs to all of them, so that the union
@@ -20,7 +20,7 @@ const OWN_PACKAGE_EVERY: usize = 24;
 /// What a distribution is to be like.
 #[derive(Debug, Clone)]
 pub struct DistributionSpec {
-    /// How many bytes its packages have together, about (within 2 %).
+    /// How many bytes its packages have together, about (within 5 %).
     pub bytes: u64,
     /// How many packages it has, beside those that `also` names.
     pub packages: usize,
@@ -140,10 +140,17 @@ fn plan(spec: &DistributionSpec) -> (Vec<Plan>, Vec<Group>) {
     let mut random = Random(spec.seed_value);
     let arch = spec.arch.as_str();
     // Sizes spread as in real distributions: most packages are small, a few have most of the bytes.
-    let weights: Vec<f64> = (0..spec.packages).map(|_| (random.fraction() * 4.5).exp()).collect();
-    let sum: f64 = weights.iter().sum();
+    let mut weights: Vec<f64> = (0..spec.packages).map(|_| (random.fraction() * 4.5).exp()).collect();
     let overhead = PACKAGE_OVERHEAD_BYTES * (spec.packages + spec.also.len()) as u64;
     let payload = spec.bytes.saturating_sub(overhead) as f64;
+    // Own packages must be small beside the whole, whatever the dice say.
+    let is_own = |index: usize| index % OWN_PACKAGE_EVERY == OWN_PACKAGE_EVERY - 1;
+    let sum: f64 = weights.iter().sum();
+    let own_limit = 0.04 * sum / (spec.packages as f64 / OWN_PACKAGE_EVERY as f64).max(1.0);
+    for (_, weight) in weights.iter_mut().enumerate().filter(|(index, _)| is_own(*index)) {
+        *weight = weight.min(own_limit);
+    }
+    let sum: f64 = weights.iter().sum();
 
     let mut plans = Vec::with_capacity(spec.packages + spec.also.len());
     let mut groups: Vec<Group> = ["core", "base"]
@@ -151,12 +158,9 @@ fn plan(spec: &DistributionSpec) -> (Vec<Plan>, Vec<Group>) {
         .chain(APPLIANCES)
         .map(|id| Group { id: id.into(), packages: Vec::new() })
         .collect();
-    // Own packages must be small beside the whole, whatever the dice say.
-    let own_limit = payload * 0.04 / (spec.packages as f64 / OWN_PACKAGE_EVERY as f64).max(1.0);
     let mut shared: Vec<usize> = Vec::new();
     for (index, weight) in weights.iter().enumerate() {
-        let own = (index % OWN_PACKAGE_EVERY == OWN_PACKAGE_EVERY - 1)
-            .then(|| (index / OWN_PACKAGE_EVERY) % APPLIANCES.len());
+        let own = is_own(index).then(|| (index / OWN_PACKAGE_EVERY) % APPLIANCES.len());
         let share = payload * weight / sum;
         let name = match own {
             Some(appliance) => format!("{}-tools-{index:04}", APPLIANCES[appliance]),
@@ -183,7 +187,7 @@ fn plan(spec: &DistributionSpec) -> (Vec<Plan>, Vec<Group>) {
         plans.push(Plan {
             provides: vec![rpm::Dependency::any(format!("lib{name}.so.1()(64bit)"))],
             arch: if index % 10 == 9 { "noarch".into() } else { arch.into() },
-            payload_bytes: if own.is_some() { share.min(own_limit) as u64 } else { share as u64 },
+            payload_bytes: share as u64,
             seed_value: random.next(),
             name,
             requires,

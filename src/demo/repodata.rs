@@ -57,7 +57,7 @@ pub fn write(folder: &Path, hrefs: &[String], groups: &[Group], revision_secs: u
             entries.len()
         );
         entries.iter().for_each(|entry| xml.push_str(part(entry)));
-        writeln!(xml, "</{tag}>").expect("a String takes all");
+        write!(xml, "</{tag}>").expect("a String takes all");
         xml
     };
     let target = folder.join("repodata");

@@ -39,7 +39,7 @@ fn read(text: &str) -> Case {
         let rest = &words[1..];
         let owned = || rest.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
         let last = case.entries.last_mut();
-        let mut push = |list: fn(&mut Entry) -> &mut Vec<String>| {
+        let push = |list: fn(&mut Entry) -> &mut Vec<String>| {
             list(last.expect("a package stands before its dependencies")).push(rest.join(" "));
         };
         match words[0] {

@@ -45,7 +45,7 @@ pub(super) fn close(index: &Index, pool: &Pool, request: &PackageRequest) -> Ins
 struct Memory {
     /// Candidates whose needs cannot be met, or that were not needed in the end.
     avoided: HashSet<PackageId>,
-    /// Optional jobs that cannot be done.
+    /// Jobs that cannot be done.
     dropped: HashSet<usize>,
     /// Needs that cannot be met at all.
     broken: HashSet<(PackageId, DependencyId)>,
@@ -274,7 +274,7 @@ impl<'a> Solver<'a> {
 
     fn verdict(&self, need: Need, memory: &Memory) -> Verdict {
         match need {
-            Need::Job(job) => match &self.selection.jobs[job].want {
+            Need::Job(job) => match &self.selection.jobs[job] {
                 Want::OneOf(candidates) => self.among(candidates, memory),
                 Want::Rule(rule) => self.weigh(rule, memory),
             },

@@ -21,11 +21,16 @@ pub struct InstallSets {
 /// An index that is loaded by the first who needs it, while the others wait.
 type Slot = Arc<Mutex<Option<Arc<Index>>>>;
 
+/// A snapshot, and the fingerprint of a package list.
+type Key = (InfoHash, [u8; 32]);
+/// An install set that is worked out by the first who asks, while the others wait.
+type Cell = Arc<OnceLock<Arc<InstallSet>>>;
+
 #[derive(Debug, Default)]
 struct Kept {
     indexes: VecDeque<(InfoHash, Slot)>,
-    sets: HashMap<(InfoHash, [u8; 32]), Arc<OnceLock<Arc<InstallSet>>>>,
-    order: VecDeque<(InfoHash, [u8; 32])>,
+    sets: HashMap<Key, Cell>,
+    order: VecDeque<Key>,
 }
 
 impl InstallSets {
@@ -67,7 +72,7 @@ impl InstallSets {
         Ok(index)
     }
 
-    fn cell(&self, key: (InfoHash, [u8; 32])) -> Arc<OnceLock<Arc<InstallSet>>> {
+    fn cell(&self, key: Key) -> Cell {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(cell) = kept.sets.get(&key) {
             return Arc::clone(cell);

@@ -6,15 +6,7 @@ use super::pool::{ArchRank, PackageId, Pool, PoolPackage};
 use super::{Index, PackageRequest};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-/// Something that the package list wants installed.
-pub(super) struct Job {
-    /// Any of these, or this.
-    pub(super) want: Want,
-    /// Left out without a word where it cannot be installed.
-    pub(super) optional: bool,
-}
-
-/// What a job wants.
+/// Something that the package list wants installed; left out where it cannot be.
 pub(super) enum Want {
     /// One of these packages.
     OneOf(Vec<PackageId>),
@@ -24,7 +16,7 @@ pub(super) enum Want {
 
 /// A package list, understood.
 pub(super) struct Selection {
-    pub(super) jobs: Vec<Job>,
+    pub(super) jobs: Vec<Want>,
     pub(super) excluded: HashSet<PackageId>,
     /// Words that name nothing in the distribution.
     pub(super) unknown: BTreeSet<String>,
@@ -38,7 +30,7 @@ pub(super) fn select(index: &Index, pool: &Pool, request: &PackageRequest) -> Se
     }
     let mut selection = Selection { jobs: Vec::new(), excluded, unknown: BTreeSet::new() };
     for word in &request.names {
-        if !selection.add_word(pool, word, false) {
+        if !selection.add_word(pool, word) {
             selection.unknown.insert(word.clone());
         }
     }
@@ -68,14 +60,14 @@ pub(super) fn select(index: &Index, pool: &Pool, request: &PackageRequest) -> Se
         selection.add_group(pool, group);
     }
     for word in &request.implicit {
-        selection.add_word(pool, word, true);
+        selection.add_word(pool, word);
     }
     selection
 }
 
 impl Selection {
     /// Adds what a word of the list names; false where it names nothing.
-    fn add_word(&mut self, pool: &Pool, word: &str, optional: bool) -> bool {
+    fn add_word(&mut self, pool: &Pool, word: &str) -> bool {
         let mut found = matching(pool, word);
         if found.is_empty() {
             let providers = pool.providers(&Relation::parse(word)).to_vec();
@@ -91,7 +83,7 @@ impl Selection {
             candidates.sort_unstable();
             candidates.dedup();
             if !candidates.is_empty() {
-                self.jobs.push(Job { want: Want::OneOf(candidates), optional });
+                self.jobs.push(Want::OneOf(candidates));
             }
         }
         any
@@ -102,12 +94,12 @@ impl Selection {
         for package in &group.packages {
             match &package.kind {
                 GroupPackageKind::Mandatory | GroupPackageKind::Default => {
-                    self.add_word(pool, &package.name, true);
+                    self.add_word(pool, &package.name);
                 }
                 GroupPackageKind::Conditional(other) => {
                     let name = |name: &str| Box::new(Dependency::Name(Relation::new(name, Range::Any)));
                     let rule = Dependency::If(name(&package.name), name(other), None);
-                    self.jobs.push(Job { want: Want::Rule(rule), optional: true });
+                    self.jobs.push(Want::Rule(rule));
                 }
                 GroupPackageKind::Optional => {}
             }
