@@ -8,6 +8,7 @@ mod demo;
 mod diff_host;
 mod distribution;
 mod export;
+mod faults;
 mod help;
 mod kickstart;
 mod log;
