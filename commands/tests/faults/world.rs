@@ -95,7 +95,7 @@ impl World {
                 std::fs::create_dir(&place).expect("the folder can be made");
                 let (address, place) = (machine_address(n), place.display());
                 let text = format!(
-                    "fetch --frontend http://{FRONTEND}:{} --bind {address} --peer-port {} --proxy {address}:{} --rate {RATE} \
+                    "fetch --everything --frontend http://{FRONTEND}:{} --bind {address} --peer-port {} --proxy {address}:{} --rate {RATE} \
                      --cache {place}/cache --kickstart {place}/ks.cfg --summary {place}/summary.json",
                     ports.http, ports.peer, ports.proxy
                 );
@@ -303,7 +303,8 @@ impl World {
             let door = SocketAddr::new(IpAddr::V4(machine_address(n)), self.ports.proxy);
             for name in packages.iter().skip(n % 3).step_by(3) {
                 let path = format!("/install/distributions/day/Packages/{name}");
-                let got = get(door, &path).unwrap_or_else(|why| panic!("seed {seed_value}: machine {n}: {name}: {why}"));
+                let got =
+                    get(door, &path).unwrap_or_else(|why| panic!("seed {seed_value}: machine {n}: {name}: {why}"));
                 let right = std::fs::read(self.tree().join("Packages").join(name)).expect("the file is there");
                 assert!(got == right, "seed {seed_value}: machine {n} was given wrong bytes of {name}");
             }
