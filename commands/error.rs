@@ -53,7 +53,7 @@ pub(crate) fn finish(result: anyhow::Result<()>) -> ExitCode {
     for line in details(&error) {
         ui::complain(&line);
     }
-    ui::complain(&format!("rocks: {}", without_error_numbers(&format!("{error:#}"))));
+    ui::complain(&format!("rocks: {}", without_error_numbers(&chain(&error))));
     if let Some(hint) = hint {
         ui::complain(&format!("hint: {hint}"));
     }
@@ -133,6 +133,20 @@ pub(crate) fn promise_no_backtrace() {
         ui::complain(&format!("rocks: a defect in rocks itself at {place}: {}", panic.payload_as_str().unwrap_or("")));
         ui::complain("hint: please report it; RUST_BACKTRACE=1 shows more");
     }));
+}
+
+/// The error and its causes in one line, without a cause whose words the error before it has said already.
+fn chain(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain().map(ToString::to_string).filter(|cause| !cause.is_empty()) {
+        if text.is_empty() {
+            text = cause;
+        } else if !text.contains(&cause) {
+            text.push_str(": ");
+            text.push_str(&cause);
+        }
+    }
+    text
 }
 
 /// `No such file or directory (os error 2)` as `no such file or directory`.
@@ -310,6 +324,13 @@ fn details(error: &anyhow::Error) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_cause_is_told_once() {
+        let refused = std::io::Error::other("refused");
+        let error = anyhow::Error::new(refused).context("cannot connect: refused").context("asking");
+        assert_eq!(chain(&error), "asking: cannot connect: refused");
+    }
 
     #[test]
     fn what_the_system_says_is_said_in_our_form() {

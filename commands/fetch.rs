@@ -59,7 +59,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE.json")]
     summary: Option<PathBuf>,
     /// Ask a frontend that does not answer for so long
-    #[arg(long, value_name = "SECS", default_value_t = 5)]
+    #[arg(long, value_name = "SECS", default_value_t = 15)]
     patience: u64,
     /// Take only a distribution that this key has signed (64 hexadecimal digits) [default: any]
     #[arg(long, value_name = "KEY", value_parser = |text: &str| PublicKey::parse(text))]

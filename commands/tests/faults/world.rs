@@ -95,7 +95,7 @@ impl World {
                 std::fs::create_dir(&place).expect("the folder can be made");
                 let (address, place) = (machine_address(n), place.display());
                 let text = format!(
-                    "fetch --everything --frontend http://{FRONTEND}:{} --bind {address} --peer-port {} --proxy {address}:{} --rate {RATE} \
+                    "fetch --everything --patience 60 --frontend http://{FRONTEND}:{} --bind {address} --peer-port {} --proxy {address}:{} --rate {RATE} \
                      --cache {place}/cache --kickstart {place}/ks.cfg --summary {place}/summary.json",
                     ports.http, ports.peer, ports.proxy
                 );
@@ -351,7 +351,7 @@ impl World {
                 .as_array()
                 .expect("a listing is a list")
                 .iter()
-                .filter(|row| row["boot"] != "os")
+                .filter(|row| row["boot"]["action"] != "os")
                 .map(|row| row["name"].to_string())
                 .collect();
             if stuck.is_empty() {
