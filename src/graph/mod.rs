@@ -37,3 +37,6 @@ pub use network::{Network, Reached, Walk};
 pub use order::{Circle, Ordered};
 pub use picture::{Picture, PictureEdge, PictureNode};
 pub use tree::{FILE_BYTES_MAX, FILES_PER_FOLDER_MAX, Source, Tree};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,129 @@
+//! Golden cases: a folder of `testdata/graph/compile` is a configuration, attributes and what becomes of them
+//! (`profile.xml` with `warnings.txt`, or `error.txt`). `ROCKS_BLESS=1` writes what is expected.
+
+use super::eval::{EvalRunner, Outcome, Script};
+use super::{CompileRequest, Compiled, Configuration, Evals, GraphError};
+use crate::profile::{Profile, xml};
+use proptest::prelude::*;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+fn compile(
+    configuration: &Configuration,
+    attributes: &BTreeMap<String, String>,
+    evals: &Evals,
+) -> Result<Compiled, GraphError> {
+    configuration.compile(&CompileRequest { root: "a", attributes, generator: "kgen", rolls: None, evals })
+}
+
+/// No script is run in these cases, but includes are made.
+struct NoScripts;
+impl EvalRunner for NoScripts {
+    fn run(&self, _script: &Script, _environment: &BTreeMap<String, String>) -> Result<Outcome, String> {
+        Err("no script runs here".to_owned())
+    }
+}
+
+fn compare(file: &Path, found: Option<String>) {
+    let expected = std::fs::read_to_string(file).ok();
+    if std::env::var_os("ROCKS_BLESS").is_some() {
+        match &found {
+            Some(text) => std::fs::write(file, text).expect("written"),
+            None => expected.iter().for_each(|_| std::fs::remove_file(file).expect("removed")),
+        }
+        return;
+    }
+    assert_eq!(found, expected, "{}", file.display());
+}
+
+#[test]
+fn cases_compile_as_told() {
+    let cases = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/graph/compile");
+    let mut seen = 0;
+    for case in std::fs::read_dir(cases).expect("cases").flatten().map(|case| case.path()) {
+        let text = std::fs::read_to_string(case.join("attributes.json")).expect("attributes");
+        let attributes: BTreeMap<String, String> = serde_json::from_str(&text).expect("JSON");
+        let configuration = Configuration::open(&[&case]).expect("opened");
+        let evals = Evals::with_runner(Box::new(NoScripts), None);
+        let (profile, warnings, error) = match compile(&configuration, &attributes, &evals) {
+            Ok(compiled) => {
+                let xml = compiled.profile.to_xml();
+                let read = Profile::from_xml(&xml).expect("readable");
+                assert_eq!(read.attributes, compiled.profile.attributes, "{}", case.display());
+                let warnings: String = compiled.warnings.iter().map(|warning| format!("{warning}\n")).collect();
+                (Some(xml), Some(warnings).filter(|warnings| !warnings.is_empty()), None)
+            }
+            Err(error) => (None, None, Some(format!("{error}\n"))),
+        };
+        compare(&case.join("profile.xml"), profile);
+        compare(&case.join("warnings.txt"), warnings);
+        compare(&case.join("error.txt"), error);
+        seen += 1;
+    }
+    assert!(seen > 10, "{seen} cases");
+}
+
+#[test]
+fn scripts_are_put_in_where_trusted() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let base = folder.path();
+    for (path, text) in [
+        ("default/g.xml", "<graph><edge from='a' to='b'/></graph>"),
+        (
+            "nodes/a.xml",
+            "<kickstart roll='r'><post><eval>echo \"&lt;&host;&gt;\"</eval></post><eval mode='xml'>echo '&lt;package>x&lt;/package>'</eval>\
+             <post>[<eval>exit 3</eval>]</post></kickstart>",
+        ),
+        ("nodes/b.xml", "<kickstart/>"),
+    ] {
+        let path = base.join(path);
+        std::fs::create_dir_all(path.parent().expect("a folder")).expect("made");
+        std::fs::write(path, text).expect("written");
+    }
+    let configuration = Configuration::open(&[base]).expect("opened");
+    let attributes = |value: &str| BTreeMap::from([("host".to_owned(), value.to_owned())]);
+    let texts = |compiled: &Compiled| -> Vec<String> {
+        let logs = |element: &&std::sync::Arc<crate::profile::Element>| !element.text().contains("post section");
+        compiled.profile.elements.iter().filter(logs).map(|element| element.text()).collect()
+    };
+    let run = compile(&configuration, &attributes("n"), &Evals::run(base)).expect("ran");
+    assert_eq!(texts(&run), ["<n>\n", "x", "[]"]);
+    assert!(run.warnings[0].message.contains("exit status 3"), "{}", run.warnings[0]);
+    let off = compile(&configuration, &attributes("$x"), &Evals::off()).expect("off");
+    assert_eq!(texts(&off)[0], "echo \"<$x>\"");
+    let untrusted = compile(&configuration, &attributes("$x"), &Evals::trusting(base, ["other".to_owned()].into()))
+        .expect("left out");
+    assert_eq!((texts(&untrusted)[0].as_str(), untrusted.warnings.len()), ("", 3));
+    let error = compile(&configuration, &attributes("$x"), &Evals::run(base)).expect_err("refused");
+    assert!(matches!(&error, GraphError::ShellValue { name, character: '$', .. } if name == "host"), "{error}");
+}
+
+#[test]
+fn large_values_and_many_uses_end_in_bounds() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let base = folder.path();
+    std::fs::create_dir_all(base.join("default")).expect("made");
+    std::fs::create_dir_all(base.join("nodes")).expect("made");
+    std::fs::write(base.join("default/g.xml"), "<graph><edge from='a' to='a'/></graph>").expect("written");
+    std::fs::write(base.join("nodes/a.xml"), format!("<kickstart><post>{}</post></kickstart>", "&v;".repeat(200)))
+        .expect("written");
+    let configuration = Configuration::open(&[base]).expect("opened");
+    let value = |bytes: usize| BTreeMap::from([("v".to_owned(), "x".repeat(bytes))]);
+    assert!(compile(&configuration, &value(1 << 10), &Evals::off()).is_ok());
+    assert!(matches!(compile(&configuration, &value(1 << 20), &Evals::off()), Err(GraphError::TooLarge { .. })));
+}
+
+proptest! {
+    #[test]
+    fn any_value_reaches_stage_2_unchanged(value in any::<String>()) {
+        let value: String = value.chars().filter(|c| xml::is_xml_character(*c)).collect();
+        let nowhere = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/graph/compile/values-unchanged");
+        let configuration = Configuration::open(&[&nowhere]).expect("opened");
+        let attributes = BTreeMap::from([("name".to_owned(), value.clone())]);
+        let compiled = compile(&configuration, &attributes, &Evals::off()).expect("compiled");
+        let read = Profile::from_xml(&compiled.profile.to_xml()).expect("readable");
+        prop_assert_eq!(read.attribute("name"), Some(value.as_str()));
+        let said = read.elements.iter().any(|element| element.text() == format!("{value}\nC:\\new"));
+        prop_assert!(said);
+    }
+}
