@@ -10,7 +10,7 @@ use rocks::kickstart::{Check, Scripts};
 use rocks::profile::{Finding, Severity};
 use std::collections::BTreeMap;
 
-/// Find what would fail at install time, in the Kickstart of hosts or in any Kickstart file
+/// Find what would fail at install time, in graph and node files, the Kickstart of hosts or any Kickstart file
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -73,6 +73,7 @@ fn check_hosts(context: &Context, args: &Args, sets: &[NodeSet], scripts: Option
     let kitchen = Kitchen::of_cluster(context)?;
     let hosts = kitchen.hosts(context, sets)?;
     let shelves = Shelves::of_cluster(context, args.distribution.as_deref())?;
+    found.extend(kitchen.lint(context)?.into_iter().map(|finding| (finding, Vec::new())));
     let each = hosts.par_iter().map(|host| {
         let (kickstart, mut findings) = match kitchen.cook(host, args.release) {
             Ok(cooked) => cooked,

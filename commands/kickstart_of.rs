@@ -4,7 +4,7 @@ use crate::context::Context;
 use crate::error::{Failure, Kind};
 use crate::kickstart::{overrides, release_of};
 use rocks::cluster::{HostName, NodeSet, Release};
-use rocks::graph::{CompileRequest, Configuration, Evals};
+use rocks::graph::{CompileRequest, Configuration, Evals, LintRequest};
 use rocks::kickstart::Renderer;
 use rocks::profile::Finding;
 use std::collections::{BTreeMap, BTreeSet};
@@ -65,6 +65,15 @@ impl Kitchen {
             };
             r.hosts_in(sets)?.into_iter().map(guest).collect()
         })?)
+    }
+
+    /// What is wrong with the graph and node files, for the appliances and hosts of the cluster.
+    pub(crate) fn lint(&self, context: &Context) -> anyhow::Result<Vec<Finding>> {
+        let hosts = self.hosts(context, &[])?;
+        let appliances = context.store()?.read(|r| r.appliances())?;
+        let roots: Vec<String> = appliances.into_iter().map(|appliance| appliance.root).collect();
+        let attributes: Vec<_> = hosts.iter().map(|host| &host.attributes).collect();
+        Ok(self.configuration.lint(&LintRequest { roots: &roots, hosts: &attributes }))
     }
 
     /// The Kickstart of a host, and what stage 1 noticed on the way.

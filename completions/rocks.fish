@@ -32,11 +32,11 @@ complete -c rocks -n "__fish_rocks_needs_command" -f -a "add-distribution" -d 'A
 complete -c rocks -n "__fish_rocks_needs_command" -f -a "add-host" -d 'Add hosts to the cluster database'
 complete -c rocks -n "__fish_rocks_needs_command" -f -a "add-interface" -d 'Add a network interface to a host'
 complete -c rocks -n "__fish_rocks_needs_command" -f -a "add-network" -d 'Add a network'
-complete -c rocks -n "__fish_rocks_needs_command" -f -a "check" -d 'Find what would fail at install time, in the Kickstart of hosts or in any Kickstart file'
+complete -c rocks -n "__fish_rocks_needs_command" -f -a "check" -d 'Find what would fail at install time, in graph and node files, the Kickstart of hosts or any Kickstart file'
 complete -c rocks -n "__fish_rocks_needs_command" -f -a "compile-graph" -d 'Compile the configuration graph of a host into its profile (XML)'
 complete -c rocks -n "__fish_rocks_needs_command" -f -a "demo" -d 'Install a throw-away cluster on this machine and measure it'
 complete -c rocks -n "__fish_rocks_needs_command" -f -a "diff-host" -d 'Show what a change does to the Kickstart of hosts, before it is made'
-complete -c rocks -n "__fish_rocks_needs_command" -f -a "explain" -d 'Not there yet'
+complete -c rocks -n "__fish_rocks_needs_command" -f -a "explain" -d 'Say why an attribute, a node, a package or a line is in the installation of a host'
 complete -c rocks -n "__fish_rocks_needs_command" -f -a "export" -d 'Write the whole cluster database as readable JSON'
 complete -c rocks -n "__fish_rocks_needs_command" -f -a "fetch" -d 'Fetch this machine\'s Kickstart file and packages, and share them with the other machines'
 complete -c rocks -n "__fish_rocks_needs_command" -f -a "generate" -d 'Write the man pages and the shell completions into a folder'
@@ -45,7 +45,7 @@ complete -c rocks -n "__fish_rocks_needs_command" -f -a "kickstart" -d 'Turn a p
 complete -c rocks -n "__fish_rocks_needs_command" -f -a "list-appliance" -d 'List appliances: kinds of machines'
 complete -c rocks -n "__fish_rocks_needs_command" -f -a "list-attribute" -d 'List attributes: all that are set, or what some hosts see and where each value comes from'
 complete -c rocks -n "__fish_rocks_needs_command" -f -a "list-distribution" -d 'List distributions, or the packages that a package list installs from one'
-complete -c rocks -n "__fish_rocks_needs_command" -f -a "list-graph" -d 'Not there yet'
+complete -c rocks -n "__fish_rocks_needs_command" -f -a "list-graph" -d 'List or draw the configuration graph, all of it or as it counts for a host'
 complete -c rocks -n "__fish_rocks_needs_command" -f -a "list-host" -d 'List hosts with their interfaces and what they do when they next start'
 complete -c rocks -n "__fish_rocks_needs_command" -f -a "list-network" -d 'List networks'
 complete -c rocks -n "__fish_rocks_needs_command" -f -a "log" -d 'Show who changed the cluster, when and how, the newest last'
@@ -63,7 +63,7 @@ complete -c rocks -n "__fish_rocks_needs_command" -f -a "set-host" -d 'Change ho
 complete -c rocks -n "__fish_rocks_needs_command" -f -a "simulate" -d 'Simulate an installation of many machines with the very code that runs on them'
 complete -c rocks -n "__fish_rocks_needs_command" -f -a "status" -d 'Show how installations go, failures first'
 complete -c rocks -n "__fish_rocks_needs_command" -f -a "track" -d 'Tell installing machines of each other: the BitTorrent tracker of the cluster'
-complete -c rocks -n "__fish_rocks_needs_command" -f -a "trust-roll" -d 'Not there yet'
+complete -c rocks -n "__fish_rocks_needs_command" -f -a "trust-roll" -d 'Let the scripts of rolls run on the frontend when profiles are compiled'
 complete -c rocks -n "__fish_rocks_using_subcommand add-appliance" -l root -d 'The node of the graph that its hosts\' configuration begins at [default: its name]' -r
 complete -c rocks -n "__fish_rocks_using_subcommand add-appliance" -l distribution -d 'The distribution it installs [default: the cluster\'s first]' -r
 complete -c rocks -n "__fish_rocks_using_subcommand add-appliance" -l os -d 'The operating system of its hosts' -r
@@ -130,6 +130,7 @@ complete -c rocks -n "__fish_rocks_using_subcommand diff-host" -l format -d 'How
 json\t'JSON for programs'"
 complete -c rocks -n "__fish_rocks_using_subcommand diff-host" -l cluster -d 'Where the cluster lives: rocks.redb, keys/ and the site\'s own graphs/ and templates/ [default: /var/lib/rocks for root, else the user\'s data folder]' -r -F
 complete -c rocks -n "__fish_rocks_using_subcommand diff-host" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c rocks -n "__fish_rocks_using_subcommand explain" -l graphs -d 'The folder with graphs/ and nodes/ [default: the cluster\'s own graphs/ over those we ship]' -r -F
 complete -c rocks -n "__fish_rocks_using_subcommand explain" -l cluster -d 'Where the cluster lives: rocks.redb, keys/ and the site\'s own graphs/ and templates/ [default: /var/lib/rocks for root, else the user\'s data folder]' -r -F
 complete -c rocks -n "__fish_rocks_using_subcommand explain" -s h -l help -d 'Print help'
 complete -c rocks -n "__fish_rocks_using_subcommand export" -l cluster -d 'Where the cluster lives: rocks.redb, keys/ and the site\'s own graphs/ and templates/ [default: /var/lib/rocks for root, else the user\'s data folder]' -r -F
@@ -177,8 +178,14 @@ json\t'JSON for programs'"
 complete -c rocks -n "__fish_rocks_using_subcommand list-distribution" -l cluster -d 'Where the cluster lives: rocks.redb, keys/ and the site\'s own graphs/ and templates/ [default: /var/lib/rocks for root, else the user\'s data folder]' -r -F
 complete -c rocks -n "__fish_rocks_using_subcommand list-distribution" -l exclude-weakdeps -d 'With --install: leave out packages that are only recommended'
 complete -c rocks -n "__fish_rocks_using_subcommand list-distribution" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c rocks -n "__fish_rocks_using_subcommand list-graph" -l format -d 'How it is shown' -r -f -a "table\t'A line for each edge'
+json\t'JSON for programs'
+dot\t'The language of Graphviz'
+svg\t'A picture'"
+complete -c rocks -n "__fish_rocks_using_subcommand list-graph" -l graph -d 'The graph\'s name [default: the host\'s attribute \'graph\', else default]' -r
+complete -c rocks -n "__fish_rocks_using_subcommand list-graph" -l graphs -d 'The folder with graphs/ and nodes/ [default: the cluster\'s own graphs/ over those we ship]' -r -F
 complete -c rocks -n "__fish_rocks_using_subcommand list-graph" -l cluster -d 'Where the cluster lives: rocks.redb, keys/ and the site\'s own graphs/ and templates/ [default: /var/lib/rocks for root, else the user\'s data folder]' -r -F
-complete -c rocks -n "__fish_rocks_using_subcommand list-graph" -s h -l help -d 'Print help'
+complete -c rocks -n "__fish_rocks_using_subcommand list-graph" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c rocks -n "__fish_rocks_using_subcommand list-host" -l format -d 'How the listing is printed' -r -f -a "table\t'Columns for people'
 json\t'JSON for programs'"
 complete -c rocks -n "__fish_rocks_using_subcommand list-host" -l cluster -d 'Where the cluster lives: rocks.redb, keys/ and the site\'s own graphs/ and templates/ [default: /var/lib/rocks for root, else the user\'s data folder]' -r -F
@@ -273,4 +280,5 @@ complete -c rocks -n "__fish_rocks_using_subcommand track" -l listen -d 'Where t
 complete -c rocks -n "__fish_rocks_using_subcommand track" -l cluster -d 'Where the cluster lives: rocks.redb, keys/ and the site\'s own graphs/ and templates/ [default: /var/lib/rocks for root, else the user\'s data folder]' -r -F
 complete -c rocks -n "__fish_rocks_using_subcommand track" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c rocks -n "__fish_rocks_using_subcommand trust-roll" -l cluster -d 'Where the cluster lives: rocks.redb, keys/ and the site\'s own graphs/ and templates/ [default: /var/lib/rocks for root, else the user\'s data folder]' -r -F
+complete -c rocks -n "__fish_rocks_using_subcommand trust-roll" -l revoke -d 'Trust them no longer'
 complete -c rocks -n "__fish_rocks_using_subcommand trust-roll" -s h -l help -d 'Print help'

@@ -51,3 +51,30 @@ fn files_are_checked_for_the_release_asked_for() {
     assert!(findings.contains("some.ks:3:1: error: rhel9 has no 'install' any more [removed]"), "{findings}");
     cluster.rocks("check ./no-such.ks").fails(3);
 }
+
+#[test]
+fn defects_of_the_site_s_graph_and_node_files_are_found_with_their_place() {
+    let cluster = shipped();
+    let write = |path: &str, text: &str| {
+        let path = cluster.path().join("graphs").join(path);
+        std::fs::create_dir_all(path.parent().expect("a folder")).expect("made");
+        std::fs::write(path, text).expect("written");
+    };
+    write(
+        "default/site.xml",
+        "<graph>\n<edge from=\"compute\" to=\"tim\"/>\n<edge from=\"base\" to=\"mine\"/>\n</graph>\n",
+    );
+    write(
+        "nodes/mine.xml",
+        "<kickstart roll=\"site\">\n<post><file name=\"/x\" perm=\"0600\">&nosuch;</file></post>\n</kickstart>\n",
+    );
+    let (status, findings, _) = finds(&cluster, &["check"]);
+    assert_eq!(status, Some(4));
+    for expected in [
+        "graphs/default/site.xml:2:1: error: edge to unknown node 'tim' [unknown-node]\n    | <edge from=\"compute\" to=\"tim\"/>",
+        "graphs/nodes/mine.xml:2:23: error: unknown attribute 'perm' of '<file>' is ignored",
+        "graphs/nodes/mine.xml:2:35: warning: attribute 'nosuch' is not defined",
+    ] {
+        assert!(findings.contains(expected), "{expected}\n{findings}");
+    }
+}

@@ -38,6 +38,11 @@ enum Origin {
 }
 
 impl Source {
+    /// Whether it is one that we ship.
+    pub fn is_built_in(&self) -> bool {
+        matches!(self.origin, Origin::BuiltIn(_))
+    }
+
     /// The text of the file.
     pub fn read(&self) -> Result<Arc<str>, GraphError> {
         let path = match &self.origin {

@@ -14,6 +14,7 @@ use super::error::{GraphError, Place};
 use super::network::Network;
 use super::order;
 use super::template::Slot;
+use super::tree::Source;
 use crate::profile::cond::Condition;
 use crate::profile::{Finding, Severity};
 use std::collections::{BTreeMap, BTreeSet};
@@ -32,7 +33,13 @@ pub struct LintRequest<'a> {
 impl Configuration {
     /// What is wrong with the graph and node files, by file and line.
     pub fn lint(&self, request: &LintRequest<'_>) -> Vec<Finding> {
-        let mut lint = Lint { configuration: self, request, texts: BTreeMap::new(), found: BTreeSet::new() };
+        let mut lint = Lint {
+            configuration: self,
+            request,
+            texts: BTreeMap::new(),
+            shipped: BTreeSet::new(),
+            found: BTreeSet::new(),
+        };
         let mut networks = Vec::new();
         for graph in self.tree().graphs().unwrap_or_else(|error| lint.error(&error)) {
             networks.extend(lint.graph(&graph));
@@ -47,6 +54,8 @@ struct Lint<'c> {
     request: &'c LintRequest<'c>,
     /// The text of files, to show lines of.
     texts: BTreeMap<Arc<str>, Arc<str>>,
+    /// Files that we ship.
+    shipped: BTreeSet<Arc<str>>,
     found: BTreeSet<Finding>,
 }
 
@@ -82,6 +91,7 @@ impl Lint<'_> {
         };
         let mut files = Vec::with_capacity(sources.len());
         for source in sources {
+            self.note_shipped(&source);
             let read = source.read().and_then(|text| {
                 self.texts.insert(source.shown.clone(), text.clone());
                 for finding in words::graph(&source.shown, &text) {
@@ -98,6 +108,12 @@ impl Lint<'_> {
         self.edges(&network);
         self.orders(&network);
         Some(Arc::new(network))
+    }
+
+    fn note_shipped(&mut self, source: &Source) {
+        if source.is_built_in() {
+            self.shipped.insert(source.shown.clone());
+        }
     }
 
     fn has_file(&self, node: &Arc<str>) -> bool {
@@ -167,6 +183,10 @@ impl Lint<'_> {
                 Err(error) => return self.say(Severity::Error, "condition", place, error.to_string()),
             }
         }
+        // What we ship asks for attributes that a site may set and need not.
+        if self.shipped.contains(&place.file) {
+            return;
+        }
         let undefined: Vec<&str> =
             condition.names().into_iter().filter(|name| !hosts.iter().any(|host| host.contains_key(*name))).collect();
         let names = condition.names();
@@ -219,6 +239,7 @@ impl Lint<'_> {
     }
 
     fn node(&mut self, file: &super::configuration::NodeFile) {
+        self.note_shipped(&file.source);
         let text = match file.source.read() {
             Ok(text) => text,
             Err(error) => return self.error(&error),

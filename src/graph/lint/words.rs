@@ -252,8 +252,11 @@ pub(super) fn node(file: &Arc<str>, text: &str) -> NodeWords {
     let mut locator = Locator::new(file, text);
     let Ok(mut scanner) = Scanner::new(text) else { return words };
     let mut stack: Vec<&str> = Vec::new();
-    let mut slot = |name: &str, place: Place, words: &mut NodeWords| {
-        if seen.insert(name.to_owned()) {
+    // The conditions of the elements that are open.
+    let mut guards: Vec<Option<Condition>> = Vec::new();
+    let mut slot = |name: &str, guards: &[Option<Condition>], place: Place, words: &mut NodeWords| {
+        // An attribute that a condition around it asks for may be undefined.
+        if !guards.iter().flatten().any(|guard| guard.names().contains(&name)) && seen.insert(name.to_owned()) {
             words.slots.push(Slot { name: name.into(), place });
         }
     };
@@ -262,21 +265,25 @@ pub(super) fn node(file: &Arc<str>, text: &str) -> NodeWords {
             Token::Open { name, attributes, empty } => {
                 let place = locator.place(scanner.offset());
                 element(name, &stack, &attributes, &place, &mut locator, &mut words);
+                let guard = attributes.iter().find(|attribute| attribute.name == "cond").and_then(value);
+                guards.push(guard.and_then(|guard| Condition::parse(&guard).ok()));
                 for piece in attributes.iter().flat_map(|attribute| &attribute.value) {
                     if let Piece::Entity { name, offset } = piece {
-                        slot(name, locator.place(*offset), &mut words);
+                        slot(name, &guards, locator.place(*offset), &mut words);
                     }
                 }
-                if !empty {
-                    stack.push(name);
+                match empty {
+                    true => drop(guards.pop()),
+                    false => stack.push(name),
                 }
             }
             Token::Close(_) => {
                 stack.pop();
+                guards.pop();
             }
             // What describes a file goes nowhere.
             Token::Text(Piece::Entity { name, offset }) if !stack.iter().any(|tag| is_description(tag)) => {
-                slot(name, locator.place(offset), &mut words);
+                slot(name, &guards, locator.place(offset), &mut words);
             }
             _ => {}
         }
