@@ -8,4 +8,16 @@ mod demo;
 mod diff_host;
 mod distribution;
 mod export;
+mod faults;
 mod graph;
+mod help;
+mod kickstart;
+mod log;
+mod networks;
+mod set_boot;
+mod set_host;
+mod shared_store;
+mod stores;
+mod tidy;
+
+pub(crate) use cluster::{Cluster, Outcome};
