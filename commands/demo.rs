@@ -96,8 +96,10 @@ impl World for Stage {
         look::free_port(address)
     }
 
-    fn answers(&self, address: SocketAddr) -> bool {
-        look::answers(address)
+    fn names_tracker(&self, frontend: &str, distribution: &str, tracker: SocketAddr) -> bool {
+        let metainfo = self.look.get(&format!("{frontend}/install/metainfo/{distribution}.torrent"), None);
+        let url = format!("http://{tracker}/");
+        metainfo.is_ok_and(|bytes| bytes.windows(url.len()).any(|window| window == url.as_bytes()))
     }
 
     fn frontend(&self, url: &str) -> Option<FrontendView> {

@@ -9,8 +9,8 @@
 //! one machine of its own; all/line with what the link needs for the bytes, so that a slow start does not flatter.
 //!
 //! Needs root (namespaces) and the peers it is told to run; peers that are not installed are named and left out. What
-//! it started is gone when it ends, also after Ctrl-C. For its packages see the lines `apt:` in this file:
-// # apt: iproute2 aria2 transmission-cli python3-libtorrent opentracker mktorrent nginx-light curl
+//! it started is gone when it ends, also after Ctrl-C. Debian's packages for all of it: iproute2 aria2 transmission-cli
+//! python3-libtorrent opentracker mktorrent nginx-light curl.
 
 #![expect(clippy::print_stdout, reason = "a benchmark's result is what it prints")]
 

@@ -79,8 +79,8 @@ pub trait World {
     fn tell(&self, event: Event);
     /// A port of this address that nobody listens at.
     fn free_port(&self, address: IpAddr) -> std::io::Result<u16>;
-    /// Whether somebody listens there.
-    fn answers(&self, address: SocketAddr) -> bool;
+    /// Whether a frontend sends the machines that install a distribution to this tracker.
+    fn names_tracker(&self, frontend: &str, distribution: &str, tracker: SocketAddr) -> bool;
     /// How a frontend is now; none while it does not answer.
     fn frontend(&self, url: &str) -> Option<FrontendView>;
     /// The files, relative to the distribution's tree, that the machine of this address is told to install.

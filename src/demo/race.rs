@@ -2,7 +2,7 @@
 //! last one holds its verified set.
 
 use super::process::{Process, stop};
-use super::site::{Machine, Site};
+use super::site::{DISTRIBUTION, Machine, Site};
 use super::{DemoError, Event, FRONTEND, World};
 use crate::cluster::Rate;
 use crate::draw::Sample;
@@ -88,7 +88,7 @@ pub(super) struct Daemons<'a> {
 }
 
 impl<'a> Daemons<'a> {
-    /// Starts them and waits until they answer. All machines are told to install.
+    /// Starts them and waits until the one sends machines to the other. All machines are told to install.
     pub(super) fn start(site: &'a Site, folder: PathBuf, rate: Rate, world: &'a dyn World) -> Result<Self, DemoError> {
         std::fs::create_dir_all(&folder).map_err(|error| DemoError::Write { path: folder.clone(), error })?;
         let everyone: Vec<&str> = site.machines.iter().map(|machine| machine.name.as_str()).collect();
@@ -114,8 +114,8 @@ impl<'a> Daemons<'a> {
 
     fn wait_until_ready(&mut self) -> Result<(), DemoError> {
         let deadline = Instant::now() + READY;
-        let announce = (FRONTEND, self.ports.announce).into();
-        while !(self.world.answers(announce) && self.world.frontend(&self.ports.url()).is_some()) {
+        let (url, announce) = (self.ports.url(), (FRONTEND, self.ports.announce).into());
+        while !self.world.names_tracker(&url, DISTRIBUTION, announce) {
             self.check()?;
             if Instant::now() > deadline {
                 return Err(DemoError::Late { what: "the frontend".into(), secs: READY.as_secs() });

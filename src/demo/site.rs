@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// The name of the distribution.
-const DISTRIBUTION: &str = "demo";
+pub(super) const DISTRIBUTION: &str = "demo";
 /// What carries the machines' addresses.
 const NETWORK: &str = "127.1.0.0/16";
 
