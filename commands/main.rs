@@ -17,6 +17,7 @@ macro_rules! commands {
         $(mod $module;)*
 
         /// What `rocks` can do.
+        #[expect(clippy::large_enum_variant, reason = "there is one in a process")]
         #[derive(clap::Subcommand)]
         enum Command {
             $($(#[$meta])* $variant($module::Args),)*

@@ -70,12 +70,9 @@ enum Blob {
 
 impl Blob {
     fn new(bytes: Vec<u8>) -> Self {
+        let comes_back = |value: &serde_json::Value| serde_json::to_vec(value).is_ok_and(|again| again == bytes);
         match serde_json::from_slice::<serde_json::Value>(&bytes) {
-            Ok(value) if value.is_object() || value.is_array() => {
-                if serde_json::to_vec(&value).is_ok_and(|again| again == bytes) {
-                    return Self::Json(value);
-                }
-            }
+            Ok(value) if (value.is_object() || value.is_array()) && comes_back(&value) => return Self::Json(value),
             _ => {}
         }
         match String::from_utf8(bytes) {

@@ -23,7 +23,7 @@ pub struct JournalEntry {
 impl Reader {
     /// The newest lines of the journal, at most `limit` of them, the newest last.
     pub fn journal(&self, limit: usize) -> Result<Vec<JournalEntry>, StoreError> {
-        let Some((key, _)) = self.transaction.last(JOURNAL)? else { return Ok(Vec::new()) };
+        let Some(key) = self.transaction.last_key(JOURNAL)? else { return Ok(Vec::new()) };
         let last = number(&key);
         let first = (last + 1).saturating_sub(limit as u64);
         let mut entries = Vec::new();
@@ -46,7 +46,7 @@ impl Writer {
     }
 
     pub(super) fn put_journal_entry(&mut self, entry: &JournalEntry) -> Result<(), StoreError> {
-        let next = self.transaction.last(JOURNAL)?.map_or(0, |(key, _)| number(&key) + 1);
+        let next = self.transaction.last_key(JOURNAL)?.map_or(0, |key| number(&key) + 1);
         self.put(JOURNAL, &next.to_be_bytes(), entry)?;
         if let Some(old) = next.checked_sub(JOURNAL_ENTRIES_MAX) {
             self.remove(JOURNAL, &old.to_be_bytes())?;

@@ -168,7 +168,7 @@ impl Store {
         self.guarded(|handle| {
             let write = handle.begin_write(Waiting::new(patience, &*self.waiting))?;
             let claim = self.on_disk.then(|| lock::Claim::new(&self.path, sentence));
-            let transaction = Transaction { inner: Inner::Write(write), path: self.path.clone() };
+            let transaction = Transaction { inner: Inner::Write(Box::new(write)), path: self.path.clone() };
             let mut writer = Writer { reader: Reader { transaction }, changed: false, facts_changed: false };
             let value = change(&mut writer)?;
             if writer.changed {
@@ -185,7 +185,7 @@ impl Store {
     fn write_unjournaled(&self, change: impl FnOnce(&mut Writer) -> Result<(), StoreError>) -> Result<(), StoreError> {
         self.guarded(|handle| {
             let write = handle.begin_write(Waiting::new(None, &*self.waiting))?;
-            let transaction = Transaction { inner: Inner::Write(write), path: self.path.clone() };
+            let transaction = Transaction { inner: Inner::Write(Box::new(write)), path: self.path.clone() };
             let mut writer = Writer { reader: Reader { transaction }, changed: false, facts_changed: false };
             change(&mut writer)?;
             writer.commit()

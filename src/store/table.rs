@@ -49,7 +49,7 @@ pub(super) struct Transaction {
 
 pub(super) enum Inner {
     Read(redb::ReadTransaction),
-    Write(redb::WriteTransaction),
+    Write(Box<redb::WriteTransaction>),
 }
 
 impl Transaction {
@@ -130,10 +130,10 @@ impl Transaction {
         Ok(())
     }
 
-    /// The last key and value of a table.
-    pub(super) fn last(&self, table: Table) -> Result<Option<(Vec<u8>, Vec<u8>)>, StoreError> {
+    /// The last key of a table.
+    pub(super) fn last_key(&self, table: Table) -> Result<Option<Vec<u8>>, StoreError> {
         let copy = |entry: (redb::AccessGuard<'_, &'static [u8]>, redb::AccessGuard<'_, &'static [u8]>)| {
-            (entry.0.value().to_vec(), entry.1.value().to_vec())
+            entry.0.value().to_vec()
         };
         match &self.inner {
             Inner::Read(read) => match read.open_table(table) {
