@@ -167,7 +167,7 @@ mod tests {
         };
         for (typed, joined) in [
             ("rocks add host compute-0-0", "rocks add-host compute-0-0"),
-            ("rocks --cluster set boot add host x", "rocks --cluster set boot add-host x"),
+            ("rocks --cluster set add host x", "rocks --cluster set add-host x"),
             ("rocks --cluster=x list attribute", "rocks --cluster=x list-attribute"),
             ("rocks help add host", "rocks help add-host"),
             ("rocks list-host add host", "rocks list-host add host"),
