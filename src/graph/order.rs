@@ -25,7 +25,7 @@ pub struct Circle {
 }
 
 /// Puts the nodes of all orders in sequence. Nodes in a circle without an entry are left out.
-pub fn sequence(orders: &[Order]) -> Result<Vec<Ordered>, Circle> {
+pub(super) fn sequence(orders: &[Order]) -> Result<Vec<Ordered>, Circle> {
     let mut graph = OrderGraph::default();
     for order in orders {
         let (head, tail) = (graph.node(&order.head), graph.node(&order.tail));
@@ -42,7 +42,7 @@ pub fn sequence(orders: &[Order]) -> Result<Vec<Ordered>, Circle> {
 }
 
 /// Nodes of orders that go round in a circle, each circle as the names along it.
-pub fn circles(orders: &[Order]) -> Vec<Vec<Arc<str>>> {
+pub(super) fn circles(orders: &[Order]) -> Vec<Vec<Arc<str>>> {
     let mut graph = OrderGraph::default();
     for order in orders {
         let (head, tail) = (graph.node(&order.head), graph.node(&order.tail));
@@ -121,8 +121,8 @@ impl OrderGraph {
         let head = self.index.get("HEAD").copied();
         let marked = self.reached(head);
         self.reverse();
-        for node in 0..self.names.len() {
-            if !marked[node] && self.degree_in[node] == 0 {
+        for (node, marked) in marked.into_iter().enumerate() {
+            if !marked && self.degree_in[node] == 0 {
                 let Some(head) = head else {
                     return Err(Circle { node: self.names[node].clone(), missing: "HEAD" });
                 };
@@ -136,8 +136,8 @@ impl OrderGraph {
     fn tie_to_tail(&mut self) -> Result<(), Circle> {
         let tail = self.index.get("TAIL").copied();
         let marked = self.reached(tail);
-        for node in 0..self.names.len() {
-            if !marked[node] && self.degree_out[node] == 0 {
+        for (node, marked) in marked.into_iter().enumerate() {
+            if !marked && self.degree_out[node] == 0 {
                 let Some(tail) = tail else {
                     return Err(Circle { node: self.names[node].clone(), missing: "TAIL" });
                 };

@@ -284,7 +284,7 @@ impl Tree {
 }
 
 /// Reads a file outside of the configuration, for rolls that are trusted; none where there is no such file.
-pub fn read_anywhere(path: &str) -> Result<Option<Vec<u8>>, String> {
+pub(super) fn read_anywhere(path: &str) -> Result<Option<Vec<u8>>, String> {
     match read_file(Path::new(path)) {
         Ok(bytes) => Ok(Some(bytes)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),

@@ -27,7 +27,7 @@ pub(super) fn fits_a_section(text: &str) -> bool {
     // What Python calls a line end, since that is how the installer splits its file.
     let ends =
         |c: char| matches!(c, '\n' | '\u{b}' | '\u{c}' | '\u{1c}'..='\u{1e}' | '\u{85}' | '\u{2028}' | '\u{2029}');
-    !text.contains('%') || !text.split(ends).any(|line| is_directive(line))
+    !text.contains('%') || !text.split(ends).any(is_directive)
 }
 
 fn is_directive(line: &str) -> bool {

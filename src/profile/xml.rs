@@ -309,7 +309,7 @@ pub fn is_xml_character(c: char) -> bool {
 pub fn first_bad_character(text: &str) -> Option<(usize, char)> {
     // Bytes first: what is not to be found below 0x20 nor begins with 0xEF needs no decoding.
     let suspect = |b: &u8| (*b < 0x20 && !matches!(b, b'\t' | b'\n' | b'\r')) || *b == 0xef;
-    if !text.as_bytes().iter().any(|b| suspect(b)) {
+    if !text.as_bytes().iter().any(suspect) {
         return None;
     }
     text.char_indices().find(|(_, c)| !is_xml_character(*c))

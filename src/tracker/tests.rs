@@ -67,9 +67,12 @@ fn the_address_is_that_of_the_connection() {
     assert_eq!(peers(&mut tracker, secs(1), 1), [address(0)]);
 }
 
+/// One way to leave.
+type Way = fn(&mut Tracker);
+
 #[test]
 fn whoever_leaves_is_forgotten_at_once() {
-    let ways: [(&str, fn(&mut Tracker)); 6] = [
+    let ways: [(&str, Way); 6] = [
         ("said stopped", |t| {
             t.announce(secs(1), ip(0), &Announce { event: Event::Stopped, ..announce(0, 0) }).expect("known");
         }),

@@ -69,7 +69,7 @@ impl Trackers {
         if let Some(answer) = ask_each(&known, announce).await {
             return Some(answer);
         }
-        ask_each(&*self.look_again().await?, announce).await
+        ask_each(&self.look_again().await?, announce).await
     }
 
     /// Takes the metainfo again, not too often, for the trackers it names now.

@@ -34,11 +34,14 @@ const FAULTS: [Fault; 7] = [
     Fault::Reset,
 ];
 
+/// What goes wrong with a file that is asked for the so-manieth time.
+type Faults = dyn Fn(&str, u32) -> Option<Fault> + Send + Sync;
+
 /// Serves the fixture's files, and goes wrong the first so many times that each path is asked for.
 struct Faulty {
     files: HashMap<String, Bytes>,
     asked: Mutex<HashMap<String, u32>>,
-    fault: Box<dyn Fn(&str, u32) -> Option<Fault> + Send + Sync>,
+    fault: Box<Faults>,
 }
 
 impl Service for Faulty {
