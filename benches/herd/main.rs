@@ -4,6 +4,8 @@
 //! their profiles within a second, package files against nginx serving the same tree in the same run (where nginx is
 //! installed), and a crowd of idle and slow connections beside fast ones. Prints ratios; decides nothing.
 
+#![expect(clippy::print_stdout, reason = "a benchmark prints its table")]
+
 mod client;
 mod packages;
 mod profiles;

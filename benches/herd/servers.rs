@@ -41,7 +41,7 @@ impl Cluster {
         for (name, bytes) in FILES {
             let file = tree.join(name);
             std::fs::create_dir_all(file.parent().expect("the name has a folder")).expect("the folder can be made");
-            let content: Vec<u8> = (0..bytes).map(|i| (i * 2_654_435_761 >> 11) as u8).collect();
+            let content: Vec<u8> = (0..bytes).map(|i| ((i * 2_654_435_761) >> 11) as u8).collect();
             std::fs::write(file, content).expect("the file can be written");
         }
         let mut csv = String::from("name,appliance,mac,ip\n");

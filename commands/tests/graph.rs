@@ -1,6 +1,5 @@
 //! `compile-graph`, `list-graph`, `explain`, `trust-roll`.
 
-use crate::Cluster;
 use crate::check::shipped;
 use std::path::Path;
 
