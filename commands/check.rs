@@ -1,16 +1,20 @@
 //! `rocks check`.
 
 use crate::context::Context;
-use crate::error::{Failure, Kind};
-use crate::ui::{self, Format};
-use crate::{args::FormatArgs, kickstart_of::Kitchen, shelves::Shelves};
+use crate::found::{Found, KICKSTART};
+use crate::{args::FormatArgs, kickstart_of::Kitchen, shelves::Shelves, ui};
 use rayon::prelude::*;
-use rocks::cluster::{HostName, NodeSet, Release, fold};
+use rocks::cluster::{NodeSet, Release};
+use rocks::graph::GraphError;
 use rocks::kickstart::{Check, Scripts};
 use rocks::profile::{Finding, Severity};
-use std::collections::BTreeMap;
+use std::path::PathBuf;
 
-/// Find what would fail at install time, in graph and node files, the Kickstart of hosts or any Kickstart file
+/// Find what would fail at install time: in graph and node files, in the Kickstart of hosts, in any Kickstart file
+///
+/// For hosts, the graph and node files are checked first, then each host is compiled and its Kickstart checked for
+/// its release: commands and options, addresses, time zones, locales, hashes, partitioning, packages and groups of its
+/// distribution, and every script by `bash -n`. Nothing is changed and no script runs that is not trusted.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -30,6 +34,12 @@ pub(crate) struct Args {
     /// [default: the cluster's, where it has one for the release]
     #[arg(long, value_name = "NAME|DIR")]
     distribution: Option<String>,
+    /// For hosts: with the configuration in this folder (graphs/, nodes/) instead of the cluster's
+    #[arg(long, value_name = "DIR")]
+    graphs: Option<PathBuf>,
+    /// For hosts: with the templates in this folder instead of the cluster's
+    #[arg(long, value_name = "DIR")]
+    templates: Option<PathBuf>,
     /// Do not let bash read the scripts
     #[arg(long)]
     no_scripts: bool,
@@ -37,30 +47,19 @@ pub(crate) struct Args {
     format: FormatArgs,
 }
 
-/// A finding and the hosts that have it; none for a file.
-type Found = BTreeMap<Finding, Vec<HostName>>;
-
 pub(crate) fn run(context: &Context, args: Args) -> anyhow::Result<()> {
     let (files, hosts): (Vec<String>, Vec<String>) = args.targets.iter().cloned().partition(|target| is_file(target));
     let scripts = (!args.no_scripts).then(Scripts::new);
-    let mut found = Found::new();
+    let mut found = Found::default();
     if !files.is_empty() {
-        let release = args.release.unwrap_or(Release::Rhel9);
-        let shelves = Shelves::for_file(context, args.distribution.as_deref(), release)?;
-        let check = Check { release, shelf: shelves.first(), scripts: scripts.as_ref() };
-        if check.shelf.is_none() {
-            ui::note(&format!("packages are not looked up, since no distribution of {release} is known (--distribution)"));
-        }
-        let texts = files.iter().map(|file| Ok((file, ui::read_input(file)?))).collect::<anyhow::Result<Vec<_>>>()?;
-        let each = texts.par_iter().flat_map(|(name, text)| check.run(if *name == "-" { "standard input" } else { name }, text));
-        found.extend(each.collect::<Vec<_>>().into_iter().map(|finding| (finding, Vec::new())));
+        check_files(context, &args, &files, scripts.as_ref(), &mut found)?;
     }
     let mut checked = files.len();
     if files.is_empty() || !hosts.is_empty() {
         let sets = hosts.iter().map(|set| NodeSet::parse(set)).collect::<Result<Vec<_>, _>>()?;
         checked += check_hosts(context, &args, &sets, scripts.as_ref(), &mut found)?;
     }
-    report(args.format.format, found, checked)
+    found.report(args.format.format, checked)
 }
 
 /// What names a file and not hosts.
@@ -68,58 +67,56 @@ fn is_file(target: &str) -> bool {
     target == "-" || target.contains('/') || target.ends_with(".ks") || target.ends_with(".cfg")
 }
 
-/// Compiles and checks hosts in parallel; how many.
+fn check_files(context: &Context, args: &Args, files: &[String], scripts: Option<&Scripts>, found: &mut Found) -> anyhow::Result<()> {
+    let release = args.release.unwrap_or(Release::Rhel9);
+    let shelves = Shelves::for_file(context, args.distribution.as_deref(), release)?;
+    let check = Check { release, shelf: shelves.first(), scripts };
+    if check.shelf.is_none() {
+        ui::note(&format!("packages are not looked up, since no distribution of {release} is known: name one with --distribution"));
+    }
+    let texts = files.iter().map(|file| Ok((file, ui::read_input(file)?))).collect::<anyhow::Result<Vec<_>>>()?;
+    let each = texts.par_iter().flat_map(|(name, text)| check.run(if *name == "-" { "standard input" } else { name }, text));
+    each.collect::<Vec<_>>().into_iter().for_each(|finding| found.add(finding));
+    Ok(())
+}
+
+/// Checks the configuration by itself, then compiles and checks hosts in parallel; how many.
 fn check_hosts(context: &Context, args: &Args, sets: &[NodeSet], scripts: Option<&Scripts>, found: &mut Found) -> anyhow::Result<usize> {
-    let kitchen = Kitchen::of_cluster(context)?;
-    let hosts = kitchen.hosts(context, sets)?;
+    let kitchen = Kitchen::with(context, args.graphs.as_deref(), args.templates.as_deref())?;
+    // The files are judged by what all hosts make of them, whichever hosts were asked for.
+    let mut hosts = kitchen.hosts(context, &[])?;
+    kitchen.lint(context, &hosts)?.into_iter().for_each(|finding| found.add(finding));
+    if !sets.is_empty() {
+        hosts = kitchen.hosts(context, sets)?;
+    }
     let shelves = Shelves::of_cluster(context, args.distribution.as_deref())?;
-    found.extend(kitchen.lint(context)?.into_iter().map(|finding| (finding, Vec::new())));
+    if !hosts.is_empty() && shelves.first().is_none() {
+        ui::note("packages are not looked up, since the cluster has no distribution: add one, or name one with --distribution");
+    }
     let each = hosts.par_iter().map(|host| {
         let (kickstart, mut findings) = match kitchen.cook(host, args.release) {
             Ok(cooked) => cooked,
-            Err(error) => return (&host.name, vec![Finding::new(Severity::Error, "compile", format!("{error:#}"))]),
+            Err(error) => return (host, vec![failure(&error)]),
         };
         let release = kickstart.release;
         let check = Check { release, shelf: shelves.of(&host.attributes), scripts };
-        findings.extend(check.run("ks.cfg", &kickstart.text));
-        (&host.name, findings)
+        findings.extend(check.run(KICKSTART, &kickstart.text));
+        (host, findings)
     });
     for (host, findings) in each.collect::<Vec<_>>() {
-        for finding in findings {
-            let hosts = found.entry(finding).or_default();
-            if hosts.last() != Some(host) {
-                hosts.push(host.clone());
-            }
-        }
+        findings.into_iter().for_each(|finding| found.add_of(host, finding));
     }
     Ok(hosts.len())
 }
 
-fn report(format: Format, found: Found, checked: usize) -> anyhow::Result<()> {
-    let count = |severity| found.keys().filter(|finding| finding.severity == severity).count();
-    let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
-    match format {
-        Format::Json => ui::json(&found.iter().map(|(finding, hosts)| record(finding, hosts)).collect::<Vec<_>>())?,
-        Format::Table => {
-            for (finding, hosts) in &found {
-                let whose = if hosts.is_empty() { String::new() } else { format!("{}: ", fold(hosts)) };
-                ui::print(&format!("{whose}{finding}\n"))?;
-            }
+/// Why a host has no Kickstart, at its place where it has one.
+fn failure(error: &anyhow::Error) -> Finding {
+    let text = format!("{error:#}");
+    match error.downcast_ref::<GraphError>().and_then(GraphError::place) {
+        Some(place) => {
+            let what = text.strip_prefix(&format!("{place}: ")).unwrap_or(&text);
+            Finding::new(Severity::Error, "compile", what).at(place.file.as_ref(), place.line, place.column)
         }
+        None => Finding::new(Severity::Error, "compile", text),
     }
-    let plural = |count: usize, word: &str| format!("{count} {word}{}", if count == 1 { "" } else { "s" });
-    let summary = format!("{} checked: {}, {}", checked, plural(errors, "error"), plural(warnings, "warning"));
-    if errors > 0 {
-        return Err(Failure::new(Kind::Invalid, summary).into());
-    }
-    ui::note(&summary);
-    Ok(())
-}
-
-fn record(finding: &Finding, hosts: &[HostName]) -> serde_json::Value {
-    let Finding { file, line, column, severity, code, message, shown, hint } = finding;
-    serde_json::json!({
-        "file": file, "line": line, "column": column, "severity": severity.as_str(), "code": code,
-        "message": message, "shown": shown, "hint": hint, "hosts": hosts,
-    })
 }

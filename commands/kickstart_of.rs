@@ -67,13 +67,11 @@ impl Kitchen {
         })?)
     }
 
-    /// What is wrong with the graph and node files, for the appliances and hosts of the cluster.
-    pub(crate) fn lint(&self, context: &Context) -> anyhow::Result<Vec<Finding>> {
-        let hosts = self.hosts(context, &[])?;
-        let appliances = context.store()?.read(|r| r.appliances())?;
-        let roots: Vec<String> = appliances.into_iter().map(|appliance| appliance.root).collect();
+    /// What is wrong with the graph and node files, as the cluster's appliances and all these hosts use them.
+    pub(crate) fn lint(&self, context: &Context, hosts: &[Guest]) -> anyhow::Result<Vec<Finding>> {
+        let roots = context.store()?.read(|r| r.appliances())?.into_iter().map(|appliance| appliance.root);
         let attributes: Vec<_> = hosts.iter().map(|host| &host.attributes).collect();
-        Ok(self.configuration.lint(&LintRequest { roots: &roots, hosts: &attributes }))
+        Ok(self.configuration.lint(&LintRequest { roots: &roots.collect::<Vec<_>>(), hosts: &attributes }))
     }
 
     /// The Kickstart of a host, and what stage 1 noticed on the way.

@@ -3,6 +3,7 @@
 mod args;
 mod context;
 mod error;
+mod found;
 mod kickstart_of;
 mod shelves;
 mod topics;

@@ -314,12 +314,17 @@ impl<'a> Run<'a> {
         }
     }
 
+    /// Something that cannot be installed: an installation ends there, or goes on (`--ignoremissing`) without it.
     fn missing(&mut self, line: u32, kind: &'static str, name: &str) {
-        match self.check.shelf {
-            Some(_) => self.error(line, kind, format!("the distribution has no {kind} '{name}'")),
-            None => {
-                self.add(Severity::Warning, line, kind, format!("no release that rocks knows has a {kind} '{name}'"))
-            }
+        let known = self.check.shelf.is_some();
+        let message = match known {
+            true => format!("the distribution has no {kind} '{name}'"),
+            false => format!("no release of Enterprise Linux or Fedora has a {kind} '{name}'"),
+        };
+        let sure = known || groups::is_identifier(name);
+        self.add(if sure { Severity::Error } else { Severity::Warning }, line, kind, message);
+        if let Some(finding) = self.findings.last_mut().filter(|_| !known) {
+            finding.hint = Some("where it is one of your own, name the distribution that has it".to_owned());
         }
     }
 

@@ -9,11 +9,11 @@
 mod ansible;
 mod arguments;
 mod check;
-#[cfg(test)]
-mod check_tests;
 mod difference;
 mod document;
 mod error;
+#[cfg(test)]
+mod golden_tests;
 mod grammar;
 mod groups;
 mod judge;
