@@ -326,7 +326,7 @@ _rocks() {
             return 0
             ;;
         rocks__subcmd__check)
-            opts="-h --release --distribution --no-scripts --format --cluster --help"
+            opts="-h --release --distribution --graphs --templates --no-scripts --format --cluster --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -337,6 +337,14 @@ _rocks() {
                     return 0
                     ;;
                 --distribution)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --graphs)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --templates)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -32,7 +32,7 @@ complete -c rocks -n "__fish_rocks_needs_command" -f -a "add-distribution" -d 'A
 complete -c rocks -n "__fish_rocks_needs_command" -f -a "add-host" -d 'Add hosts to the cluster database'
 complete -c rocks -n "__fish_rocks_needs_command" -f -a "add-interface" -d 'Add a network interface to a host'
 complete -c rocks -n "__fish_rocks_needs_command" -f -a "add-network" -d 'Add a network'
-complete -c rocks -n "__fish_rocks_needs_command" -f -a "check" -d 'Find what would fail at install time, in graph and node files, the Kickstart of hosts or any Kickstart file'
+complete -c rocks -n "__fish_rocks_needs_command" -f -a "check" -d 'Find what would fail at install time: in graph and node files, in the Kickstart of hosts, in any Kickstart file'
 complete -c rocks -n "__fish_rocks_needs_command" -f -a "compile-graph" -d 'Compile the configuration graph of a host into its profile (XML)'
 complete -c rocks -n "__fish_rocks_needs_command" -f -a "demo" -d 'Install a throw-away cluster on this machine and measure it'
 complete -c rocks -n "__fish_rocks_needs_command" -f -a "diff-host" -d 'Show what a change does to the Kickstart of hosts, before it is made'
@@ -97,6 +97,8 @@ complete -c rocks -n "__fish_rocks_using_subcommand add-network" -l cluster -d '
 complete -c rocks -n "__fish_rocks_using_subcommand add-network" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c rocks -n "__fish_rocks_using_subcommand check" -l release -d 'The release of the installer [default: each host\'s own; rhel9 for a file]' -r
 complete -c rocks -n "__fish_rocks_using_subcommand check" -l distribution -d 'Where packages and groups of a file must be: a distribution\'s name, or a folder with repodata/ [default: the cluster\'s, where it has one for the release]' -r
+complete -c rocks -n "__fish_rocks_using_subcommand check" -l graphs -d 'For hosts: with the configuration in this folder (graphs/, nodes/) instead of the cluster\'s' -r -F
+complete -c rocks -n "__fish_rocks_using_subcommand check" -l templates -d 'For hosts: with the templates in this folder instead of the cluster\'s' -r -F
 complete -c rocks -n "__fish_rocks_using_subcommand check" -l format -d 'How the listing is printed' -r -f -a "table\t'Columns for people'
 json\t'JSON for programs'"
 complete -c rocks -n "__fish_rocks_using_subcommand check" -l cluster -d 'Where the cluster lives: rocks.redb, keys/ and the site\'s own graphs/ and templates/ [default: /var/lib/rocks for root, else the user\'s data folder]' -r -F

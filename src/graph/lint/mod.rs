@@ -257,7 +257,9 @@ impl Lint<'_> {
         }
         let hosts = self.request.hosts;
         for Slot { name, place } in slots {
-            if !hosts.is_empty() && !hosts.iter().any(|host| host.contains_key(name.as_ref())) {
+            // As with conditions: the edge that leads to a file of ours may ask for the attribute.
+            let asked = !hosts.is_empty() && !file.source.is_built_in();
+            if asked && !hosts.iter().any(|host| host.contains_key(name.as_ref())) {
                 self.found.insert(undefined(&name, &place, &text));
             }
         }
