@@ -116,7 +116,7 @@ pub(super) fn problems(command: &str, arguments: &Arguments, release: Release) -
             found.when(percent, "option '--reserved-percent' is not between 1 and 99");
         }
         "zfcp" if later(Release::Rhel9) => {
-            let fits = found.truthy("--devnum") && found.truthy("--wwpn") == found.truthy("--fcplun");
+            let fits = !found.text("--devnum").is_empty() && found.truthy("--wwpn") == found.truthy("--fcplun");
             found.when(!fits, "'--devnum' alone, or with both '--wwpn' and '--fcplun'");
         }
         "%packages" => {
