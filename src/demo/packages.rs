@@ -30,20 +30,11 @@ pub struct DistributionSpec {
     pub arch: crate::cluster::Arch,
     /// Small packages that must be there by name, members of the group `core`: what node files ask for.
     pub also: Vec<String>,
-    /// An ASCII-armoured OpenPGP secret key that signs every package.
-    pub signing_key: Option<String>,
 }
 
 impl Default for DistributionSpec {
     fn default() -> Self {
-        Self {
-            bytes: 32 << 20,
-            packages: 120,
-            seed_value: 1,
-            arch: crate::cluster::Arch::X86_64,
-            also: Vec::new(),
-            signing_key: None,
-        }
+        Self { bytes: 32 << 20, packages: 120, seed_value: 1, arch: crate::cluster::Arch::X86_64, also: Vec::new() }
     }
 }
 
@@ -100,13 +91,6 @@ pub fn make_distribution(folder: &Path, spec: &DistributionSpec) -> Result<MadeD
     if spec.packages == 0 || count > PACKAGES_MAX {
         return Err(PackagesError::Count(count));
     }
-    let signer = match &spec.signing_key {
-        None => None,
-        Some(key) => Some(
-            rpm::signature::pgp::Signer::from_asc(key)
-                .map_err(|error| PackagesError::Build { name: "signing key".into(), error })?,
-        ),
-    };
     let packages = folder.join("Packages");
     std::fs::create_dir_all(&packages).map_err(|error| PackagesError::Write { path: packages.clone(), error })?;
     let (plans, groups) = plan(spec);
@@ -114,10 +98,7 @@ pub fn make_distribution(folder: &Path, spec: &DistributionSpec) -> Result<MadeD
         .par_iter()
         .map(|plan| {
             let fail = |error| PackagesError::Build { name: plan.name.clone(), error };
-            let mut package = build(plan).map_err(fail)?;
-            if let Some(signer) = &signer {
-                package.sign_with_timestamp(signer, BUILD_TIME_SECS).map_err(fail)?;
-            }
+            let package = build(plan).map_err(fail)?;
             let href = format!("Packages/{}", package.canonical_filename().map_err(fail)?);
             let path = folder.join(&href);
             package.write_file(&path).map_err(fail)?;

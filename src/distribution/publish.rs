@@ -365,14 +365,13 @@ mod tests {
 
     fn made(signing_key: Option<&str>) -> Made {
         let folder = tempfile::tempdir().expect("tempdir");
-        let spec = DistributionSpec {
-            bytes: 1 << 20,
-            packages: 12,
-            signing_key: signing_key.map(str::to_owned),
-            ..DistributionSpec::default()
-        };
+        let spec = DistributionSpec { bytes: 1 << 20, packages: 12, ..DistributionSpec::default() };
         let hrefs = make_distribution(folder.path(), &spec).expect("made").hrefs;
-        Made { folder, hrefs }
+        let made = Made { folder, hrefs };
+        if let Some(key) = signing_key {
+            made.sign(key);
+        }
+        made
     }
 
     impl Made {
@@ -398,6 +397,17 @@ mod tests {
                 keys: &package_keys,
                 observer: &(),
             })
+        }
+
+        /// Signs every package; the program itself never does.
+        fn sign(&self, key: &str) {
+            let signer = rpm::signature::pgp::Signer::from_asc(key).expect("a secret key");
+            for n in 0..self.hrefs.len() {
+                let mut package = rpm::Package::open(self.path(n)).expect("a package");
+                package.sign_with_timestamp(&signer, 1_700_000_000).expect("signed");
+                package.write_file(self.path(n)).expect("written");
+            }
+            self.write_repodata();
         }
 
         /// Makes the metadata anew for what is there.

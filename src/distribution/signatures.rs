@@ -5,9 +5,8 @@
 //! package since RPM 4.14), or where one of the keys has signed header and payload together (older ones).
 
 use super::DistributionError;
+use super::keyring::{Keyring, Refusal};
 use super::repomd::hex;
-use rpm::signature::Verifying;
-use rpm::signature::pgp::Verifier;
 use rpm::{IndexSignatureTag, IndexTag, PackageMetadata};
 use sha2::{Digest, Sha256};
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
@@ -22,7 +21,7 @@ const SHA256: u32 = 8;
 #[derive(Debug, Clone, Default)]
 pub struct PackageKeys {
     text: String,
-    verifier: Verifier,
+    keyring: Keyring,
     count: usize,
 }
 
@@ -39,7 +38,7 @@ impl PackageKeys {
             return Err(wrong("it has no 'BEGIN PGP PUBLIC KEY BLOCK'".into()));
         }
         for block in blocks {
-            self.verifier.load_from_asc(&block).map_err(|error| wrong(error.to_string()))?;
+            self.keyring.add(&block).map_err(wrong)?;
             if !self.text.contains(&block) {
                 self.text.push_str(&block);
             }
@@ -86,7 +85,7 @@ impl PackageKeys {
             reader.seek(SeekFrom::Start(offsets.header)).map_err(unreadable)?;
             let header_bytes = offsets.payload.saturating_sub(offsets.header);
             reader.by_ref().take(header_bytes).read_to_end(&mut signed).map_err(unreadable)?;
-            self.any(&signatures, &signed)?;
+            self.any(&signatures, signed)?;
             if sum_of_rest(&mut reader).map_err(unreadable)? != digest {
                 return Err("has a payload that its signed header does not vouch for".into());
             }
@@ -99,16 +98,16 @@ impl PackageKeys {
         reader.seek(SeekFrom::Start(offsets.header)).map_err(unreadable)?;
         let mut signed = Vec::new();
         reader.read_to_end(&mut signed).map_err(unreadable)?;
-        self.any(&[signature.into()], &signed)
+        self.any(&[signature.into()], signed)
     }
 
-    fn any(&self, signatures: &[std::borrow::Cow<'_, [u8]>], signed: &[u8]) -> Result<(), String> {
+    fn any(&self, signatures: &[std::borrow::Cow<'_, [u8]>], mut signed: Vec<u8>) -> Result<(), String> {
         let mut why = String::from("is not signed");
         for signature in signatures {
-            match self.verifier.verify(signed, signature) {
+            match self.keyring.verify(signature, &mut signed) {
                 Ok(()) => return Ok(()),
-                Err(rpm::Error::KeyNotFoundError { .. }) => "is signed with another key".clone_into(&mut why),
-                Err(error) => why = format!("has a wrong signature: {error}"),
+                Err(Refusal::AnotherKey) => "is signed with another key".clone_into(&mut why),
+                Err(Refusal::Wrong(error)) => why = format!("has a wrong signature: {error}"),
             }
         }
         Err(why)
