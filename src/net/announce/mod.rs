@@ -1,7 +1,7 @@
 //! `rocks track`: announces and scrapes over HTTP and UDP, on one port.
 //!
 //! Invariant: an announce is answered from what is known, at once: it waits for no disk and no other process. The
-//! store is looked at by a thread of its own ([`picture`]); where that cannot read, the last picture stands.
+//! store is looked at by a thread of its own (`picture`); where that cannot read, the last picture stands.
 
 mod http;
 mod metrics;

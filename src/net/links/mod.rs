@@ -1,6 +1,6 @@
 //! Peer links: joins one swarm's [`Session`](crate::swarm::Session) to TCP.
 //!
-//! One task owns the session ([`owner`]); each connection has a task that reads and one that writes ([`link`]) and
+//! One task owns the session (`owner`); each connection has a task that reads and one that writes (`link`) and
 //! says what happened over a bounded channel. Payload goes from the socket to the cache and from a file to the socket;
 //! the session never sees it. Digests are compared on blocking threads.
 
