@@ -42,7 +42,7 @@ pub(crate) struct Args {
 pub(crate) fn run(_context: &Context, args: Args) -> anyhow::Result<()> {
     let Args { machines, rate, size, output, format } = args;
     let program = std::env::current_exe().context("cannot find this program's own file")?;
-    let stage = Stage { interrupted: look::interruption()?, look: Look::new()?, bar: Mutex::new(None) };
+    let stage = Stage { interrupted: look::interruption()?, look: Look::default(), bar: Mutex::new(None) };
     let outcome = Demo { program, machines, rate, size }.run(&stage);
     stage.show(None);
     let outcome = outcome?;
@@ -97,13 +97,13 @@ impl World for Stage {
     }
 
     fn names_tracker(&self, frontend: &str, distribution: &str, tracker: SocketAddr) -> bool {
-        let metainfo = self.look.get(&format!("{frontend}/install/metainfo/{distribution}.torrent"), None);
+        let metainfo = self.look.get(&format!("{frontend}/install/metainfo/{distribution}.torrent"));
         let url = format!("http://{tracker}/");
         metainfo.is_ok_and(|bytes| bytes.windows(url.len()).any(|window| window == url.as_bytes()))
     }
 
     fn frontend(&self, url: &str) -> Option<FrontendView> {
-        let status: Value = serde_json::from_slice(&self.look.get(&format!("{url}/status.json"), None).ok()?).ok()?;
+        let status: Value = serde_json::from_slice(&self.look.get(&format!("{url}/status.json")).ok()?).ok()?;
         let held = |machine: &Value| machine.get("bytes").and_then(Value::as_u64);
         Some(FrontendView {
             package_bytes_sent: status.get("package_bytes_sent")?.as_u64()?,
@@ -113,7 +113,7 @@ impl World for Stage {
 
     fn install_set(&self, frontend: &str, machine: IpAddr) -> Result<Vec<String>, String> {
         let url = format!("{frontend}/install/manifest");
-        let manifest = self.look.get(&url, Some(machine)).map_err(|error| error.to_string())?;
+        let manifest = self.look.get_as(&url, machine).map_err(|error| error.to_string())?;
         let manifest: Manifest = serde_json::from_slice(&manifest).map_err(|error| format!("{url}: {error}"))?;
         let distribution = manifest.distribution.ok_or_else(|| "the manifest names no distribution".to_owned())?;
         Ok(distribution.install_set)

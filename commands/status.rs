@@ -35,7 +35,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(context: &Context, args: Args) -> anyhow::Result<()> {
-    let look = Look::new()?;
+    let look = Look::default();
     loop {
         match ask(context, &look, args.frontend.as_deref()) {
             Ok(status) => show(&status, args.format, args.watch)?,
@@ -63,7 +63,7 @@ fn ask(context: &Context, look: &Look, frontend: Option<&str>) -> anyhow::Result
         .hint("start one with: rocks serve")
         .into();
     for url in urls {
-        match look.get(&format!("{url}/status.json"), None) {
+        match look.get(&format!("{url}/status.json")) {
             Ok(body) => return Ok(serde_json::from_slice(&body)?),
             Err(error) => last = error.into(),
         }

@@ -1,4 +1,7 @@
 //! A look at a frontend from outside, for programs without a runtime of their own: blocking, one exchange at a time.
+//!
+//! What a frontend tells anybody is asked with `ureq`. What it tells a machine by that machine's address is asked from
+//! there with the client of this room, since `ureq` chooses the source address itself.
 
 use super::NetError;
 use super::http::client::{Client, Origin};
@@ -7,29 +10,47 @@ use std::net::{IpAddr, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 
 /// How long an exchange may stand still.
 const STALL: Duration = Duration::from_secs(3);
+/// How long an exchange may take in all.
+const EXCHANGE: Duration = Duration::from_secs(30);
+/// The longest answer that is taken: the status of 10,000 machines is a tenth of it.
+const ANSWER_BYTES_MAX: u64 = 64 << 20;
 
 /// Looks at frontends.
 #[derive(Debug)]
 pub struct Look {
-    runtime: Runtime,
+    agent: ureq::Agent,
+}
+
+impl Default for Look {
+    fn default() -> Self {
+        let config = ureq::Agent::config_builder()
+            .proxy(None)
+            .timeout_connect(Some(STALL))
+            .timeout_recv_response(Some(STALL))
+            .timeout_global(Some(EXCHANGE));
+        Self { agent: config.build().new_agent() }
+    }
 }
 
 impl Look {
-    /// A look of its own.
-    pub fn new() -> std::io::Result<Self> {
-        Ok(Self { runtime: tokio::runtime::Builder::new_current_thread().enable_all().build()? })
+    /// Asks for a URL and takes a good answer's body whole.
+    pub fn get(&self, url: &str) -> Result<Vec<u8>, NetError> {
+        let told = |error: ureq::Error| NetError::Exchange { url: url.to_owned(), why: error.to_string() };
+        let mut answer = self.agent.get(url).call().map_err(told)?;
+        answer.body_mut().with_config().limit(ANSWER_BYTES_MAX).read_to_vec().map_err(told)
     }
 
-    /// Asks for a URL, from the address `bind` if told, and takes a good answer's body whole.
-    pub fn get(&self, url: &str, bind: Option<IpAddr>) -> Result<Bytes, NetError> {
+    /// The same, asked from the address of a machine and so with its rights.
+    pub fn get_as(&self, url: &str, machine: IpAddr) -> Result<Bytes, NetError> {
         let (origin, path) = Origin::parse(url)?;
-        let client = Client::new(origin, bind).with_stall(STALL);
-        self.runtime.block_on(client.get_whole(&path, &[]))
+        let client = Client::new(origin, Some(machine)).with_stall(STALL);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(|error| NetError::Exchange { url: url.to_owned(), why: error.to_string() })?;
+        runtime.block_on(client.get_whole(&path, &[]))
     }
 }
 
@@ -74,8 +95,10 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").expect("loopback");
         let url = format!("http://{}/status.json", listener.local_addr().expect("bound"));
         let server = std::thread::spawn(move || {
-            for answer in ["200 OK\r\nContent-Length: 2\r\n\r\n{}", "404 Not Found\r\nContent-Length: 5\r\n\r\nnone\n"]
-            {
+            for answer in [
+                "200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{}",
+                "404 Not Found\r\nContent-Length: 5\r\n\r\nnone\n",
+            ] {
                 use std::io::{BufRead, BufReader, Write};
                 let (mut stream, _) = listener.accept().expect("a connection");
                 let mut lines = BufReader::new(stream.try_clone().expect("cloned")).lines();
@@ -83,9 +106,9 @@ mod tests {
                 write!(stream, "HTTP/1.1 {answer}").expect("written");
             }
         });
-        let look = Look::new().expect("a runtime");
-        assert_eq!(look.get(&url, None).expect("answered"), "{}");
-        assert!(look.get(&url, None).is_err_and(|error| error.to_string().contains("404")));
+        let look = Look::default();
+        assert_eq!(look.get(&url).expect("answered"), b"{}");
+        assert!(look.get(&url).is_err_and(|error| error.to_string().contains("404")));
         server.join().expect("served");
     }
 }
