@@ -42,6 +42,14 @@ pub struct Boot {
     /// What the machine said last, such as why it failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
+    /// How often this installation began and did not end.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub begun: u32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks with a reference")]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 impl BootAction {

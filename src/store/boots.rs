@@ -5,6 +5,10 @@ use super::{Reader, StoreError, Writer};
 use crate::cluster::{Boot, BootAction, HostName, InstallState};
 use std::collections::BTreeMap;
 
+/// How often in a row a machine may begin the same installation without a goodbye; then it starts the system on its
+/// disk until it is told to install again.
+pub const INSTALLS_IN_A_ROW_MAX: u32 = 3;
+
 impl Reader {
     /// What a host does when it next starts.
     pub fn boot(&self, host: &HostName) -> Result<Boot, StoreError> {
@@ -14,6 +18,7 @@ impl Reader {
             install_id: 0,
             changed: jiff::Timestamp::UNIX_EPOCH,
             note: None,
+            begun: 0,
         }))
     }
 
@@ -44,6 +49,7 @@ impl Writer {
                 install_id: old.install_id + 1,
                 changed: jiff::Timestamp::now(),
                 note: None,
+                begun: 0,
             },
             BootAction::Os if old.action == BootAction::Os => return Ok(old),
             BootAction::Os => Boot {
@@ -53,6 +59,28 @@ impl Writer {
                 note: None,
                 ..old
             },
+        };
+        self.put(BOOTS, host.as_str().as_bytes(), &boot)?;
+        Ok(boot)
+    }
+
+    /// A machine starts again whose installation had begun and not ended. It waits for the next try, or, after
+    /// [`INSTALLS_IN_A_ROW_MAX`], starts the system on its disk: an installation never loops for ever.
+    pub fn begin_again(&mut self, host: &HostName) -> Result<Boot, StoreError> {
+        let old = self.boot(host)?;
+        let has_begun = matches!(old.state, Some(InstallState::Installing | InstallState::Failed));
+        if old.action != BootAction::Install || !has_begun {
+            return Ok(old);
+        }
+        let begun = old.begun + 1;
+        let changed = jiff::Timestamp::now();
+        let boot = if begun < INSTALLS_IN_A_ROW_MAX {
+            Boot { state: Some(InstallState::Waiting), begun, changed, ..old }
+        } else {
+            let note = format!("began {begun} times and never said goodbye: starts the system on its disk now");
+            let note = old.note.map_or_else(|| note.clone(), |last| format!("{note}; its last word: {last}"));
+            let (action, state) = (BootAction::Os, Some(InstallState::Failed));
+            Boot { action, state, begun, changed, note: Some(note), install_id: old.install_id }
         };
         self.put(BOOTS, host.as_str().as_bytes(), &boot)?;
         Ok(boot)
@@ -82,6 +110,7 @@ impl Writer {
             install_id,
             changed: jiff::Timestamp::now(),
             note: note.map(str::to_owned),
+            begun: old.begun,
         };
         self.put(BOOTS, host.as_str().as_bytes(), &boot)?;
         Ok(true)

@@ -39,6 +39,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 
+pub use boots::INSTALLS_IN_A_ROW_MAX;
 pub use distributions::METAINFO;
 pub use error::StoreError;
 pub use export::Export;

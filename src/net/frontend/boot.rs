@@ -1,7 +1,7 @@
 //! What a machine starts with: the iPXE script of its MAC address, and the Kickstart that is the same for all.
 
 use super::{Shared, installs, who};
-use crate::cluster::{Distribution, Host, MacAddress};
+use crate::cluster::{Distribution, Host, InstallState, MacAddress};
 use crate::kickstart::{Bootstrap, Renderer};
 use crate::net::NetError;
 use crate::net::http::{Request, Response};
@@ -51,7 +51,19 @@ pub(super) fn script(shared: &Shared, request: &Request, mac: &str) -> Response 
     });
     match found {
         Ok(None) => who::refuse(shared, who::address(request), &[mac], None),
-        Ok(Some((host, boot, is_its_own, distribution))) => {
+        Ok(Some((host, mut boot, is_its_own, distribution))) => {
+            // Only the machine's own address says that it starts anew. A store that is held just now does not keep it.
+            if is_its_own
+                && matches!(boot.state, Some(InstallState::Installing | InstallState::Failed))
+                && let Ok(again) = installs::begin_again(&shared.store, &host.name)
+            {
+                shared.board.forget(&host.name);
+                if again.action != boot.action {
+                    let reason = again.note.clone().unwrap_or_default();
+                    shared.log.warning("install-given-up", &[("host", &host.name), ("reason", &reason)]);
+                }
+                boot = again;
+            }
             let installs = who::may_install(&boot);
             // Only the machine's own address is given its token: a MAC address says who somebody claims to be.
             let token = (installs && is_its_own && boot.install_id > 0)

@@ -1,7 +1,7 @@
 //! The board of installations: what machines say of themselves, in memory; only transitions go to the store, in
 //! batches, so that ten thousand machines cost a few writes.
 
-use crate::cluster::{BootAction, HostName, InstallState};
+use crate::cluster::{Boot, BootAction, HostName, InstallState};
 use crate::net::log::Log;
 use crate::net::report::{Phase, Report};
 use crate::store::{Store, StoreError};
@@ -10,7 +10,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
+use tokio::time::timeout;
 
 /// A machine that was not heard of for this long has died.
 pub const SILENCE: Duration = Duration::from_secs(45);
@@ -19,6 +20,8 @@ pub const SILENCE: Duration = Duration::from_secs(45);
 const TRANSITIONS_MAX: usize = 65_536;
 /// How long transitions are gathered before they are written.
 const GATHER: Duration = Duration::from_millis(300);
+/// How long a machine's last word waits for the store before the machine is told to say it again.
+const ACKNOWLEDGE: Duration = Duration::from_secs(4);
 /// How long one try to write may wait for other writers.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// The longest message of a machine that is kept.
@@ -35,6 +38,8 @@ struct Install {
     bytes_per_sec: f64,
     /// Counts changes of the whole board: which rows a viewer has not seen.
     change: u64,
+    /// The number of its latest transition.
+    transition: u64,
 }
 
 /// One row of the board, as it is shown.
@@ -65,6 +70,19 @@ pub(super) struct Transition {
     install_id: u64,
     state: InstallState,
     note: Option<String>,
+    /// Counts transitions, in the order of the queue.
+    number: u64,
+}
+
+/// What became of a report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reported {
+    /// No installation of this machine is known.
+    Unknown,
+    /// It is on the board.
+    Taken,
+    /// It is on the board, and in the store once transition number so many is: see [`Board::is_written`].
+    Waits(u64),
 }
 
 #[derive(Debug, Default)]
@@ -72,6 +90,8 @@ struct Rows {
     installs: BTreeMap<HostName, Install>,
     by_address: HashMap<IpAddr, HostName>,
     changes: u64,
+    /// Transitions so far.
+    transitions: u64,
 }
 
 /// The board.
@@ -79,6 +99,8 @@ struct Rows {
 pub(super) struct Board {
     rows: Mutex<Rows>,
     transitions: mpsc::Sender<Transition>,
+    /// The number of the latest transition that is in the store.
+    written: watch::Sender<u64>,
     log: Log,
 }
 
@@ -86,7 +108,26 @@ impl Board {
     /// An empty board; the receiver is for [`write_transitions`].
     pub(super) fn new(log: Log) -> (Self, mpsc::Receiver<Transition>) {
         let (transitions, receiver) = mpsc::channel(TRANSITIONS_MAX);
-        (Self { rows: Mutex::default(), transitions, log }, receiver)
+        (Self { rows: Mutex::default(), transitions, written: watch::Sender::new(0), log }, receiver)
+    }
+
+    /// Says which transitions are in the store: for [`write_transitions`].
+    pub(super) fn written(&self) -> watch::Sender<u64> {
+        self.written.clone()
+    }
+
+    /// Waits, not for long, until a transition is in the store; false where it is not yet.
+    pub(super) async fn is_written(&self, number: u64) -> bool {
+        let mut written = self.written.subscribe();
+        timeout(ACKNOWLEDGE, written.wait_for(|written| *written >= number)).await.is_ok_and(|waited| waited.is_ok())
+    }
+
+    /// A machine that had begun to install starts anew without a goodbye: what it said before is over.
+    pub(super) fn forget(&self, host: &HostName) {
+        let mut rows = self.rows.lock().expect("nobody panics while holding the board");
+        if let Some(address) = rows.installs.remove(host).and_then(|install| install.address) {
+            rows.by_address.remove(&address);
+        }
     }
 
     /// Takes over what the store knows to be installing, as after a restart: the machines have time to be heard of.
@@ -125,11 +166,11 @@ impl Board {
             heard: now,
             bytes_per_sec: 0.0,
             change,
+            transition: 0,
         };
         rows.installs.insert(host.clone(), install);
-        drop(rows);
         if tell {
-            self.transition(host, install_id, InstallState::Installing, None);
+            self.transition(&mut rows, host, install_id, InstallState::Installing, None);
         }
     }
 
@@ -140,8 +181,8 @@ impl Board {
         Some((host.clone(), rows.installs.get(host)?.install_id))
     }
 
-    /// A machine says how far it is; false where no installation of it is known.
-    pub(super) fn report(&self, host: &HostName, mut report: Report) -> bool {
+    /// A machine says how far it is. Its last word is to be acknowledged only when it is in the store.
+    pub(super) fn report(&self, host: &HostName, mut report: Report) -> Reported {
         let now = Instant::now();
         if let Some(message) = &mut report.message {
             *message = message.chars().filter(|c| !c.is_control()).take(MESSAGE_CHARS_MAX).collect();
@@ -149,11 +190,11 @@ impl Board {
         let mut rows = self.rows.lock().expect("nobody panics while holding the board");
         rows.changes += 1;
         let change = rows.changes;
-        let Some(install) = rows.installs.get_mut(host) else { return false };
+        let Some(install) = rows.installs.get_mut(host) else { return Reported::Unknown };
         let before = install.report.phase;
         // Goodbye is the last word of an installation.
         if before == Phase::Installed {
-            return true;
+            return Reported::Waits(install.transition);
         }
         let secs = now.duration_since(install.heard).as_secs_f64();
         if secs > 0.05 {
@@ -164,17 +205,22 @@ impl Board {
         let (phase, install_id) = (report.phase, install.install_id);
         let note = report.message.clone();
         (install.report, install.heard, install.change) = (report, now, change);
-        drop(rows);
+        let last = install.transition;
         let state = match phase {
             Phase::Installed => InstallState::Installed,
             Phase::Failed => InstallState::Failed,
             _ => InstallState::Installing,
         };
-        if phase != before && (!phase.is_active() || !before.is_active()) {
-            self.log.info("install", &[("host", host), ("phase", &phase.as_str())]);
-            self.transition(host, install_id, state, note);
+        let is_news = phase != before && (!phase.is_active() || !before.is_active());
+        let mut number = last;
+        if is_news {
+            number = self.transition(&mut rows, host, install_id, state, note);
         }
-        true
+        drop(rows);
+        if is_news {
+            self.log.info("install", &[("host", host), ("phase", &phase.as_str())]);
+        }
+        if phase.is_active() { Reported::Taken } else { Reported::Waits(number) }
     }
 
     /// Flags machines that were not heard of for [`SILENCE`].
@@ -191,18 +237,32 @@ impl Board {
                 dead.push((host.clone(), install.install_id, install.report.message.clone()));
             }
         }
-        drop(rows);
         for (host, install_id, note) in dead {
             self.log.warning("machine-silent", &[("host", &host), ("secs", &SILENCE.as_secs())]);
-            self.transition(&host, install_id, InstallState::Failed, note);
+            self.transition(&mut rows, &host, install_id, InstallState::Failed, note);
         }
     }
 
-    fn transition(&self, host: &HostName, install_id: u64, state: InstallState, note: Option<String>) {
-        let transition = Transition { host: host.clone(), install_id, state, note };
+    /// Queues a transition for the store; its number. The board is held meanwhile, so that numbers are in order.
+    fn transition(
+        &self,
+        rows: &mut Rows,
+        host: &HostName,
+        install_id: u64,
+        state: InstallState,
+        note: Option<String>,
+    ) -> u64 {
+        rows.transitions += 1;
+        let number = rows.transitions;
+        let transition = Transition { host: host.clone(), install_id, state, note, number };
         if self.transitions.try_send(transition).is_err() {
             self.log.warning("transitions-full", &[("limit", &TRANSITIONS_MAX), ("host", host)]);
+            return u64::MAX;
         }
+        if let Some(install) = rows.installs.get_mut(host) {
+            install.transition = number;
+        }
+        number
     }
 
     /// The rows that changed after this count, failures first, and the count now.
@@ -247,7 +307,12 @@ fn row(host: &HostName, install: &Install) -> MachineStatus {
 
 /// Writes transitions into the store, many in one transaction, for as long as the board lives. A store that others
 /// hold is asked again: nothing is lost but by the end of the process.
-pub(super) async fn write_transitions(store: Arc<Store>, mut transitions: mpsc::Receiver<Transition>, log: Log) {
+pub(super) async fn write_transitions(
+    store: Arc<Store>,
+    mut transitions: mpsc::Receiver<Transition>,
+    written_to: watch::Sender<u64>,
+    log: Log,
+) {
     let mut waiting: Vec<Transition> = Vec::new();
     loop {
         if waiting.is_empty() {
@@ -266,7 +331,11 @@ pub(super) async fn write_transitions(store: Arc<Store>, mut transitions: mpsc::
             (batch, result)
         });
         match written.await {
-            Ok((_, Ok(()))) => {}
+            Ok((batch, Ok(()))) => {
+                if let Some(last) = batch.last() {
+                    written_to.send_replace(last.number);
+                }
+            }
             Ok((batch, Err(error))) => {
                 log.warning("store-waits", &[("transitions", &batch.len()), ("reason", &error)]);
                 waiting = batch;
@@ -307,6 +376,12 @@ fn sentence(batch: &[Transition]) -> String {
             format!("{} installations: {}", many.len(), counts.join(", "))
         }
     }
+}
+
+/// A machine starts again that had begun to install and never said goodbye.
+pub(super) fn begin_again(store: &Store, host: &HostName) -> Result<Boot, StoreError> {
+    let sentence = format!("{host} starts anew in the middle of its installation");
+    store.write_within(PATIENCE, &sentence, |writer| writer.begin_again(host))
 }
 
 /// Tells a host that was never told anything to install: it was added, and it has come. Its install id.

@@ -170,7 +170,8 @@ impl Running {
         tell_endpoints(&store, http_at, seed_at, options.offers_tls)?;
         shared.seeds.refresh(&shared).await;
         let (stop, stopped) = watch::channel(false);
-        let writer = tokio::spawn(installs::write_transitions(store, transitions, log.clone()));
+        let written = shared.board.written();
+        let writer = tokio::spawn(installs::write_transitions(store, transitions, written, log.clone()));
         tokio::spawn(shared.seeds.door().run(peers));
         tokio::spawn(keep_up(Arc::clone(&shared)));
         let service = Arc::new(Routes::new(Arc::clone(&shared)));

@@ -1,10 +1,11 @@
 //! Which request is answered by what.
 
+use super::installs::Reported;
 use super::{Shared, boot, compiler, files, installs, metrics, status, who};
-use crate::cluster::DistributionName;
+use crate::cluster::{DistributionName, InstallState};
 use crate::net::NetError;
 use crate::net::http::{FileSlice, Request, Response, Service};
-use crate::net::report::{Report, ReportAnswer};
+use crate::net::report::{Phase, Report, ReportAnswer};
 use crate::net::tree::Tree;
 use crate::torrent::Metainfo;
 use std::collections::HashMap;
@@ -84,8 +85,9 @@ impl Routes {
                 Ok(token) => token,
                 Err(why) => return who::refuse_token(shared, address, &host, &why),
             };
-            if shared.board.report(&host, report.clone()) {
-                return answered(token);
+            let reported = shared.board.report(&host, report.clone());
+            if reported != Reported::Unknown {
+                return self.acknowledged(reported, token).await;
             }
         }
         // Not on the board: this frontend is younger than the installation, or the machine is not one of ours.
@@ -100,17 +102,41 @@ impl Routes {
                 Ok(Some((host, boot))) if boot.install_id > 0 && who::may_install(&boot) => {
                     let token = match who::check_token(&shared, &request, &host.name, boot.install_id) {
                         Ok(token) => token,
-                        Err(why) => return who::refuse_token(&shared, address, &host.name, &why),
+                        Err(why) => return Err(who::refuse_token(&shared, address, &host.name, &why)),
                     };
                     shared.board.started(&host.name, address, boot.install_id);
-                    shared.board.report(&host.name, report);
-                    answered(token)
+                    Ok((shared.board.report(&host.name, report), token))
                 }
-                Ok(found) => who::refuse(&shared, address, &macs, found.as_ref().map(|(host, _)| host)),
-                Err(error) => boot::failed(&shared, &error.into()),
+                // A goodbye that is in the store already: its acknowledgement was lost with an earlier frontend.
+                Ok(Some((host, boot)))
+                    if boot.state == Some(InstallState::Installed) && report.phase == Phase::Installed =>
+                {
+                    match who::check_token(&shared, &request, &host.name, boot.install_id) {
+                        Ok(token) => Ok((Reported::Taken, token)),
+                        Err(why) => Err(who::refuse_token(&shared, address, &host.name, &why)),
+                    }
+                }
+                Ok(found) => Err(who::refuse(&shared, address, &macs, found.as_ref().map(|(host, _)| host))),
+                Err(error) => Err(boot::failed(&shared, &error.into())),
             }
         };
-        tokio::task::spawn_blocking(late).await.unwrap_or_else(|_| Response::text(500, "the report was not taken"))
+        match tokio::task::spawn_blocking(late).await {
+            Ok(Ok((reported, token))) => self.acknowledged(reported, token).await,
+            Ok(Err(refused)) => refused,
+            Err(_) => Response::text(500, "the report was not taken"),
+        }
+    }
+
+    /// A report that was taken in, with a fresh token where the one that was shown grows old. The last word of a
+    /// machine is acknowledged when it is in the store: then it is safe to start anew.
+    async fn acknowledged(&self, reported: Reported, token: Option<String>) -> Response {
+        if let Reported::Waits(number) = reported
+            && !self.shared.board.is_written(number).await
+        {
+            return Response::text(503, "not in the store yet: say it again").with("Retry-After", "1");
+        }
+        let body = serde_json::to_vec(&ReportAnswer { token }).unwrap_or_default();
+        Response::new(200, "application/json", body)
     }
 }
 
@@ -141,12 +167,6 @@ impl Service for Routes {
             _ => Response::text(404, "nothing is served here"),
         }
     }
-}
-
-/// A report that was taken in; with a fresh token where the one that was shown grows old.
-fn answered(token: Option<String>) -> Response {
-    let body = serde_json::to_vec(&ReportAnswer { token }).unwrap_or_default();
-    Response::new(200, "application/json", body)
 }
 
 fn profile(shared: &Shared, request: &Request) -> Response {

@@ -88,6 +88,53 @@ async fn an_installed_machine_falls_back_to_its_disk_by_itself() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_goodbye_is_acknowledged_once_it_is_in_the_store() {
+    let fixture = Fixture::new();
+    let running = fixture.serve().await;
+    let known = client(running.http, "127.1.0.1");
+    known.get_whole(PROFILE, &[]).await.expect("its profile");
+    let state = || fixture.store.read(|reader| reader.boot(&first_host())).expect("read").state;
+    assert_eq!(report(&known, Phase::Installed).await, 200);
+    assert_eq!(state(), Some(InstallState::Installed), "no wait between the answer and this look");
+    running.stop().await;
+    // Its acknowledgement may be lost with the frontend: the next one takes the same goodbye.
+    let running = fixture.serve().await;
+    assert_eq!(report(&client(running.http, "127.1.0.1"), Phase::Installed).await, 200);
+    assert_eq!(report(&client(running.http, "127.1.0.1"), Phase::Fetching).await, 403);
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_installation_that_never_ends_does_not_loop_for_ever() {
+    let fixture = Fixture::new();
+    let running = fixture.serve().await;
+    let known = client(running.http, "127.1.0.1");
+    let told = |reader: &crate::store::Reader| reader.boot(&first_host());
+    let mut begun = 0;
+    loop {
+        let script = known.get_whole(&format!("/install/boot/{MAC}"), &[]).await.expect("its script");
+        if !String::from_utf8_lossy(&script).contains("installs el9") {
+            break;
+        }
+        // A script that is asked for again before anything was begun counts for nothing.
+        known.get_whole(&format!("/install/boot/{MAC}"), &[]).await.expect("its script");
+        known.get_whole(PROFILE, &[]).await.expect("its profile");
+        while fixture.store.read(told).expect("read").state != Some(InstallState::Installing) {
+            tokio::task::yield_now().await;
+        }
+        begun += 1;
+    }
+    assert_eq!(begun, crate::store::INSTALLS_IN_A_ROW_MAX);
+    let boot = fixture.store.read(told).expect("read");
+    assert_eq!((boot.action, boot.state), (BootAction::Os, Some(InstallState::Failed)));
+    assert!(boot.note.expect("why").contains("never said goodbye"));
+    assert!(known.get(PROFILE, &[]).await.expect("an answer").status == 403);
+    fixture.store.write("again", |writer| writer.set_boot(&first_host(), BootAction::Install)).expect("written");
+    known.get_whole(PROFILE, &[]).await.expect("one command installs it again");
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn packages_are_served_with_ranges_and_validators_and_nothing_leaves_the_tree() {
     let fixture = Fixture::new();
     fixture.write("secret", "never sent");

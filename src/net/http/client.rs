@@ -3,7 +3,7 @@
 //! A kept connection that turns out dead before the first byte of an answer is replaced once, silently; every other
 //! failure is told. Nothing is retried here: who asks knows whether another source is left.
 
-use super::head::Headers;
+use super::answer::{Answer, AnswerHead, HEAD_BYTES_MAX, READ_BYTES};
 use super::stream::{self, Stream};
 use crate::net::NetError;
 use crate::net::rate::Bucket;
@@ -17,16 +17,10 @@ use tokio::time::timeout;
 
 /// How long a connection may take to come up.
 pub const CONNECT_SECS_MAX: u64 = 5;
-/// How long an answer may take to begin, and its body to go on.
+/// How long an answer may take to begin, and its body to go on, unless the question says otherwise.
 pub const STALL_SECS_MAX: u64 = 20;
-/// The longest head of an answer.
-const HEAD_BYTES_MAX: usize = 32 << 10;
-/// The longest answer that is taken whole into memory.
-const WHOLE_BYTES_MAX: u64 = 64 << 20;
 /// Connections kept for one origin.
 const KEPT_MAX: usize = 8;
-/// What is read from a socket at a time, and booked at the rate.
-const READ_BYTES: usize = 16 << 10;
 
 /// `http://HOST[:PORT]` or `https://...`: who is asked.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -131,6 +125,19 @@ impl Client {
         *self.token.lock().expect("nobody panics while holding the token") = token.filter(|token| is_token(token));
     }
 
+    /// The rate at which bodies are taken.
+    pub(super) fn download(&self) -> Option<&Bucket> {
+        self.download.as_deref()
+    }
+
+    /// Keeps a connection for the next request.
+    pub(super) fn keep(&self, stream: Stream) {
+        let mut kept = self.kept.lock().expect("nobody panics while holding the connections");
+        if kept.len() < KEPT_MAX {
+            kept.push(stream);
+        }
+    }
+
     /// Who is asked.
     pub fn origin(&self) -> &Origin {
         &self.origin
@@ -172,6 +179,19 @@ impl Client {
         headers: &[(&str, &str)],
         body: Option<Bytes>,
     ) -> Result<Answer<'_>, NetError> {
+        self.send_within(self.stall, method, path, headers, body).await
+    }
+
+    /// As [`Client::send`], with an answer that may stand still for so long and no longer than the client allows.
+    pub async fn send_within(
+        &self,
+        stall: Duration,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Option<Bytes>,
+    ) -> Result<Answer<'_>, NetError> {
+        let stall = stall.min(self.stall);
         let failed = |error: Error| NetError::Exchange { url: self.url(path), why: reason(&error) };
         let mut request = format!("{method} {path} HTTP/1.1\r\nHost: {}\r\n", self.origin.authority());
         for (name, value) in headers {
@@ -188,16 +208,22 @@ impl Client {
         bytes.extend_from_slice(&body.unwrap_or_default());
 
         let kept = self.kept.lock().expect("nobody panics while holding the connections").pop();
-        if let Some(stream) = kept
-            && let Ok(answer) = self.exchange(stream, method, &bytes).await
-        {
-            return Ok(answer);
+        if let Some(stream) = kept {
+            match self.exchange(stream, stall, method, &bytes).await {
+                Ok(answer) => return Ok(answer),
+                Err(error) if error.kind() == ErrorKind::TimedOut => {
+                    // The other end may have gone without a word: then all of its connections are dead.
+                    self.kept.lock().expect("nobody panics while holding the connections").clear();
+                    return Err(failed(error));
+                }
+                Err(_) => {}
+            }
         }
-        let stream = self.connect().await?;
-        self.exchange(stream, method, &bytes).await.map_err(failed)
+        let stream = self.connect(stall).await?;
+        self.exchange(stream, stall, method, &bytes).await.map_err(failed)
     }
 
-    async fn connect(&self) -> Result<Stream, NetError> {
+    async fn connect(&self, stall: Duration) -> Result<Stream, NetError> {
         let failed = |source: Error| NetError::Connect { address: self.origin.authority(), source };
         let connecting = async {
             let addresses = resolve(&self.origin.host, self.origin.port).await?;
@@ -210,7 +236,7 @@ impl Client {
             }
             Err(last)
         };
-        let limit = Duration::from_secs(CONNECT_SECS_MAX);
+        let limit = Duration::from_secs(CONNECT_SECS_MAX).min(stall);
         let tcp = timeout(limit, connecting).await.map_err(|_| failed(ErrorKind::TimedOut.into()))?.map_err(failed)?;
         if !self.origin.is_secure {
             return Ok(Stream::Plain(tcp));
@@ -224,11 +250,17 @@ impl Client {
         Ok(Stream::Tls(Box::new(shaken.into())))
     }
 
-    async fn exchange(&self, mut stream: Stream, method: &str, request: &[u8]) -> std::io::Result<Answer<'_>> {
-        within(self.stall, stream.write_all(request)).await?;
+    async fn exchange(
+        &self,
+        mut stream: Stream,
+        stall: Duration,
+        method: &str,
+        request: &[u8],
+    ) -> std::io::Result<Answer<'_>> {
+        within(stall, stream.write_all(request)).await?;
         let mut buffer = BytesMut::with_capacity(READ_BYTES);
         loop {
-            let read = within(self.stall, stream.read_buf(&mut buffer)).await?;
+            let read = within(stall, stream.read_buf(&mut buffer)).await?;
             if read == 0 {
                 return Err(Error::new(ErrorKind::UnexpectedEof, "the connection ended before an answer"));
             }
@@ -236,17 +268,7 @@ impl Client {
                 buffer.advance(length);
                 // 100 Continue and its like come before the answer.
                 if head.status >= 200 {
-                    let body = head.body(method)?;
-                    let AnswerHead { status, headers, keeps_alive } = head;
-                    return Ok(Answer {
-                        status,
-                        headers,
-                        keeps_alive,
-                        body,
-                        stream: Some(stream),
-                        buffer,
-                        client: self,
-                    });
+                    return Answer::new(self, stall, method, head, stream, buffer);
                 }
             }
             if buffer.len() >= HEAD_BYTES_MAX {
@@ -275,7 +297,7 @@ async fn resolve(host: &str, port: u16) -> std::io::Result<Vec<SocketAddr>> {
     Ok(tokio::net::lookup_host((host, port)).await?.take(8).collect())
 }
 
-fn reason(error: &Error) -> String {
+pub(super) fn reason(error: &Error) -> String {
     match error.kind() {
         ErrorKind::TimedOut => "no byte came for too long".to_owned(),
         ErrorKind::ConnectionReset => "the connection was reset".to_owned(),
@@ -283,216 +305,8 @@ fn reason(error: &Error) -> String {
     }
 }
 
-async fn within<T>(limit: Duration, work: impl Future<Output = std::io::Result<T>>) -> std::io::Result<T> {
+pub(super) async fn within<T>(limit: Duration, work: impl Future<Output = std::io::Result<T>>) -> std::io::Result<T> {
     timeout(limit, work).await.map_err(|_| Error::from(ErrorKind::TimedOut))?
-}
-
-/// How the end of a body is known.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Left {
-    /// So many bytes are left.
-    Bytes(u64),
-    /// In chunks: so many bytes are left of this one, and whether its line end is still to come.
-    Chunk(u64, bool),
-    /// When the connection ends.
-    Close,
-    /// Nothing is left.
-    Done,
-}
-
-struct AnswerHead {
-    status: u16,
-    headers: Headers,
-    keeps_alive: bool,
-}
-
-impl AnswerHead {
-    fn decode(bytes: &[u8]) -> std::io::Result<Option<(Self, usize)>> {
-        let bad = |why: &'static str| Error::new(ErrorKind::InvalidData, why);
-        let mut fields = [httparse::EMPTY_HEADER; super::head::FIELDS_MAX];
-        let length = match httparse::Response::new(&mut fields).parse(bytes) {
-            Ok(httparse::Status::Complete(length)) if length <= HEAD_BYTES_MAX => length,
-            Ok(httparse::Status::Partial) => return Ok(None),
-            _ => return Err(bad("the answer is not HTTP")),
-        };
-        let raw = Bytes::copy_from_slice(&bytes[..length]);
-        let mut fields = [httparse::EMPTY_HEADER; super::head::FIELDS_MAX];
-        let mut parser = httparse::Response::new(&mut fields);
-        let _ = parser.parse(&raw);
-        let status = parser.code.ok_or(bad("the answer has no status"))?;
-        let headers = Headers::locate(&raw, parser.headers);
-        let keeps_alive = match parser.version {
-            Some(1) => !headers.has_word("connection", "close"),
-            _ => headers.has_word("connection", "keep-alive"),
-        };
-        Ok(Some((Self { status, headers, keeps_alive }, length)))
-    }
-
-    fn body(&self, method: &str) -> std::io::Result<Left> {
-        if method == "HEAD" || matches!(self.status, 204 | 304) {
-            return Ok(Left::Done);
-        }
-        if self.headers.has_word("transfer-encoding", "chunked") {
-            return Ok(Left::Chunk(0, false));
-        }
-        match self.headers.get("content-length") {
-            None => Ok(Left::Close),
-            Some(_) => match self.headers.number("content-length") {
-                Some(0) => Ok(Left::Done),
-                Some(length) => Ok(Left::Bytes(length)),
-                None => Err(Error::new(ErrorKind::InvalidData, "the answer's length is not a number")),
-            },
-        }
-    }
-}
-
-/// An answer whose body is still to be read.
-#[derive(Debug)]
-pub struct Answer<'a> {
-    /// The HTTP status.
-    pub status: u16,
-    /// Its fields.
-    pub headers: Headers,
-    keeps_alive: bool,
-    body: Left,
-    stream: Option<Stream>,
-    buffer: BytesMut,
-    client: &'a Client,
-}
-
-impl Answer<'_> {
-    /// The length of the body where it was told.
-    pub fn length_bytes(&self) -> Option<u64> {
-        match self.body {
-            Left::Bytes(length) => Some(length),
-            Left::Done => Some(0),
-            Left::Chunk(..) | Left::Close => None,
-        }
-    }
-
-    /// The next bytes of the body; none at its end. A body that ends early is an error.
-    pub async fn next(&mut self) -> Result<Option<Bytes>, NetError> {
-        let origin = self.client.origin.to_string();
-        self.advance().await.map_err(|error| NetError::Exchange { url: origin, why: reason(&error) })
-    }
-
-    /// The whole body.
-    pub async fn whole(mut self) -> Result<Bytes, NetError> {
-        let too_long =
-            || NetError::Exchange { url: self.client.origin.to_string(), why: "the answer is too long".into() };
-        if self.length_bytes().is_some_and(|length| length > WHOLE_BYTES_MAX) {
-            return Err(too_long());
-        }
-        let mut whole = BytesMut::new();
-        while let Some(bytes) = self.next().await? {
-            whole.extend_from_slice(&bytes);
-            if whole.len() as u64 > WHOLE_BYTES_MAX {
-                return Err(NetError::Exchange {
-                    url: self.client.origin.to_string(),
-                    why: "the answer is too long".into(),
-                });
-            }
-        }
-        Ok(whole.freeze())
-    }
-
-    async fn advance(&mut self) -> std::io::Result<Option<Bytes>> {
-        loop {
-            match self.body {
-                Left::Done => {
-                    self.keep();
-                    return Ok(None);
-                }
-                Left::Bytes(left) => {
-                    let bytes = self.read(left).await?.ok_or_else(ended)?;
-                    let left = left - bytes.len() as u64;
-                    self.body = if left == 0 { Left::Done } else { Left::Bytes(left) };
-                    return Ok(Some(bytes));
-                }
-                Left::Close => {
-                    let bytes = self.read(u64::MAX).await?;
-                    if bytes.is_none() {
-                        (self.body, self.keeps_alive) = (Left::Done, false);
-                    }
-                    return Ok(bytes);
-                }
-                Left::Chunk(0, has_line_end) => {
-                    let length = self.chunk_length(has_line_end).await?;
-                    self.body = if length == 0 { Left::Done } else { Left::Chunk(length, true) };
-                }
-                Left::Chunk(left, _) => {
-                    let bytes = self.read(left).await?.ok_or_else(ended)?;
-                    self.body = Left::Chunk(left - bytes.len() as u64, true);
-                    return Ok(Some(bytes));
-                }
-            }
-        }
-    }
-
-    /// Some bytes of the body, at the rate; none where the connection ended.
-    async fn read(&mut self, most: u64) -> std::io::Result<Option<Bytes>> {
-        if self.buffer.is_empty() {
-            let stream = self.stream.as_mut().ok_or_else(ended)?;
-            self.buffer.reserve(READ_BYTES);
-            if within(self.client.stall, stream.read_buf(&mut self.buffer)).await? == 0 {
-                return Ok(None);
-            }
-        }
-        let most = usize::try_from(most).unwrap_or(usize::MAX).min(self.buffer.len());
-        let bytes = self.buffer.split_to(most).freeze();
-        if let Some(bucket) = &self.client.download {
-            bucket.take(bytes.len() as u64).await;
-        }
-        Ok(Some(bytes))
-    }
-
-    /// Reads the line that begins a chunk; after the last one also the trailer.
-    async fn chunk_length(&mut self, has_line_end: bool) -> std::io::Result<u64> {
-        let bad = || Error::new(ErrorKind::InvalidData, "the answer's chunks are malformed");
-        if has_line_end && !self.line().await?.is_empty() {
-            return Err(bad());
-        }
-        let line = self.line().await?;
-        let digits = line[..].split(|b| *b == b';').next().unwrap_or_default().trim_ascii();
-        let text = std::str::from_utf8(digits).map_err(|_| bad())?;
-        let length = u64::from_str_radix(text, 16).map_err(|_| bad())?;
-        if length == 0 {
-            while !self.line().await?.is_empty() {}
-        }
-        Ok(length)
-    }
-
-    async fn line(&mut self) -> std::io::Result<BytesMut> {
-        loop {
-            if let Some(at) = self.buffer.iter().position(|b| *b == b'\n') {
-                let mut line = self.buffer.split_to(at + 1);
-                let length = line.trim_ascii_end().len();
-                line.truncate(length);
-                return Ok(line);
-            }
-            if self.buffer.len() > 4096 {
-                return Err(Error::new(ErrorKind::InvalidData, "the answer's chunks are malformed"));
-            }
-            let stream = self.stream.as_mut().ok_or_else(ended)?;
-            self.buffer.reserve(READ_BYTES);
-            if within(self.client.stall, stream.read_buf(&mut self.buffer)).await? == 0 {
-                return Err(ended());
-            }
-        }
-    }
-
-    /// Gives the connection back for the next request.
-    fn keep(&mut self) {
-        let Some(stream) = self.stream.take() else { return };
-        let mut kept = self.client.kept.lock().expect("nobody panics while holding the connections");
-        if self.keeps_alive && self.buffer.is_empty() && kept.len() < KEPT_MAX {
-            kept.push(stream);
-        }
-    }
-}
-
-fn ended() -> Error {
-    Error::new(ErrorKind::UnexpectedEof, "the answer ended early")
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! One request at a time on a connection: a pipelined one waits in the buffer. Every limit is a named constant in
 //! [`server`] or [`client`].
 
+mod answer;
 pub mod client;
 mod head;
 mod range;
@@ -11,6 +12,7 @@ mod response;
 pub mod server;
 mod stream;
 
+pub use answer::Answer;
 pub use head::{Headers, Request, RequestHead, Target};
 pub use range::{ByteRange, content_range};
 pub use response::{Body, FileSlice, Response, Segment, http_date};

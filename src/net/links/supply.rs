@@ -13,6 +13,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// How long the frontend may stand still where nobody waits for the piece.
+const STALL: Duration = Duration::from_secs(10);
+
 /// What stays as it is in the path of a URL.
 const PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'+');
 
@@ -79,14 +82,24 @@ pub struct WebSeed {
 impl WebSeed {
     /// Fetches the payload of a piece. Whether it is right is for the cache to say.
     pub async fn piece(&self, metainfo: &Metainfo, piece: PieceIndex) -> Result<Vec<Bytes>, WebSeedOutcome> {
+        self.piece_within(STALL, metainfo, piece).await
+    }
+
+    /// As [`WebSeed::piece`], from a frontend that may stand still for so long.
+    pub async fn piece_within(
+        &self,
+        stall: Duration,
+        metainfo: &Metainfo,
+        piece: PieceIndex,
+    ) -> Result<Vec<Bytes>, WebSeedOutcome> {
         let mut parts = Vec::new();
         for segment in metainfo.layout().segments(piece).filter(|segment| !segment.file.is_pad) {
-            parts.extend(self.segment(segment).await?);
+            parts.extend(self.segment(stall, segment).await?);
         }
         Ok(parts)
     }
 
-    async fn segment(&self, segment: Segment<'_>) -> Result<Vec<Bytes>, WebSeedOutcome> {
+    async fn segment(&self, stall: Duration, segment: Segment<'_>) -> Result<Vec<Bytes>, WebSeedOutcome> {
         let failed = |_: NetError| WebSeedOutcome::Failed;
         let path = format!("{}{}", self.tree_path, encode_path(segment.file.path.as_str()));
         let start = segment.file_offset_bytes;
@@ -94,7 +107,7 @@ impl WebSeed {
         let range = format!("bytes={start}-{}", end - 1);
         let mut headers: Vec<(&str, &str)> = vec![("Range", &range)];
         headers.extend(self.headers.iter().map(|(name, value)| (*name, value.as_str())));
-        let mut answer = self.client.get(&path, &headers).await.map_err(failed)?;
+        let mut answer = self.client.send_within(stall, "GET", &path, &headers, None).await.map_err(failed)?;
         let is_part = answer.status == 206
             && answer
                 .headers

@@ -1,7 +1,7 @@
 //! What a machine is told: its profile, its manifest, the metainfo of its distribution; and the Kickstart file that
 //! comes of it.
 
-use super::{Options, write_whole};
+use super::Options;
 use crate::cluster::Release;
 use crate::distribution::{SERIAL_KEY, SIGNATURE_KEY};
 use crate::kickstart::Renderer;
@@ -18,45 +18,65 @@ const PAUSE: Duration = Duration::from_millis(500);
 /// What a machine is told.
 pub(super) struct Documents {
     pub(super) manifest: Manifest,
+    /// The Kickstart file, where one is wanted: to be written once the door answers with the packages it names.
+    pub(super) kickstart: Option<String>,
     /// The metainfo, and the path of its tree at the frontend; none where the cluster has no distribution yet.
     pub(super) metainfo: Option<(Metainfo, String)>,
 }
 
 impl Documents {
-    /// Asks the frontend, and writes the Kickstart file where one is wanted.
+    /// Asks the frontend, and makes the Kickstart file where one is wanted.
     pub(super) async fn get(client: &Client, options: &Options) -> Result<Self, NetError> {
         let begun = Instant::now();
         let xml = patiently(client, "/install/profile", begun, options.patience).await?;
-        let manifest = patiently(client, "/install/manifest", begun, options.patience).await?;
-        let manifest: Manifest = serde_json::from_slice(&manifest)
-            .map_err(|error| NetError::Said(format!("the frontend's manifest cannot be read: {error}")))?;
-        client.set_token(manifest.token.clone().or_else(|| options.token.clone()));
-        if let Some(path) = &options.kickstart {
-            let text = String::from_utf8(xml.to_vec())
-                .map_err(|_| NetError::Said("the frontend's profile is not UTF-8".to_owned()))?;
-            let profile = Profile::from_xml(&text).map_err(|error| NetError::Said(error.to_string()))?;
-            let release = Release::parse(&manifest.release).map_err(|error| NetError::Said(error.to_string()))?;
-            let rendered = Renderer::new(&manifest.templates).and_then(|renderer| renderer.render(&profile, release));
-            let rendered = rendered.map_err(|error| NetError::Said(error.to_string()))?;
-            write_whole(path, rendered.as_bytes())?;
-        }
-        let metainfo = match &manifest.distribution {
-            None => None,
-            Some(distribution) => {
-                let bytes = patiently(client, &distribution.metainfo_path, begun, options.patience).await?;
-                let metainfo = Metainfo::parse(&bytes).map_err(|error| NetError::Said(error.to_string()))?;
-                if metainfo.info_hash().to_string() != distribution.info_hash {
-                    let why = "the metainfo is not the one that the manifest names";
-                    return Err(NetError::Exchange { url: distribution.metainfo_path.clone(), why: why.to_owned() });
-                }
-                if let Some(key) = &options.key {
-                    check_signature(key, &metainfo, &distribution.name)?;
-                }
-                Some((metainfo, distribution.tree_path.clone()))
+        let (manifest, metainfo) = loop {
+            match Self::told(client, options, begun).await {
+                Ok(told) => break told,
+                // Spoilt on the way, or a snapshot that was published in between.
+                Err(NetError::Exchange { .. }) if begun.elapsed() < options.patience => tokio::time::sleep(PAUSE).await,
+                Err(error) => return Err(error),
             }
         };
-        Ok(Self { manifest, metainfo })
+        let kickstart = match &options.kickstart {
+            Some(_) => Some(kickstart(&xml, &manifest)?),
+            None => None,
+        };
+        Ok(Self { manifest, kickstart, metainfo })
     }
+
+    /// The manifest, and the metainfo that it names.
+    async fn told(
+        client: &Client,
+        options: &Options,
+        begun: Instant,
+    ) -> Result<(Manifest, Option<(Metainfo, String)>), NetError> {
+        let spoilt = |url: &str, why: String| NetError::Exchange { url: url.to_owned(), why };
+        let manifest = patiently(client, "/install/manifest", begun, options.patience).await?;
+        let manifest: Manifest = serde_json::from_slice(&manifest)
+            .map_err(|error| spoilt("/install/manifest", format!("the manifest cannot be read: {error}")))?;
+        client.set_token(manifest.token.clone().or_else(|| options.token.clone()));
+        let Some(told) = &manifest.distribution else { return Ok((manifest, None)) };
+        let bytes = patiently(client, &told.metainfo_path, begun, options.patience).await?;
+        let metainfo = Metainfo::parse(&bytes).map_err(|error| spoilt(&told.metainfo_path, error.to_string()))?;
+        if metainfo.info_hash().to_string() != told.info_hash {
+            let why = "the metainfo is not the one that the manifest names".to_owned();
+            return Err(spoilt(&told.metainfo_path, why));
+        }
+        if let Some(key) = &options.key {
+            check_signature(key, &metainfo, &told.name)?;
+        }
+        let tree_path = told.tree_path.clone();
+        Ok((manifest, Some((metainfo, tree_path))))
+    }
+}
+
+fn kickstart(xml: &[u8], manifest: &Manifest) -> Result<String, NetError> {
+    let said = |error: &dyn std::fmt::Display| NetError::Said(error.to_string());
+    let text = std::str::from_utf8(xml).map_err(|_| said(&"the frontend's profile is not UTF-8"))?;
+    let profile = Profile::from_xml(text).map_err(|error| said(&error))?;
+    let release = Release::parse(&manifest.release).map_err(|error| said(&error))?;
+    let rendered = Renderer::new(&manifest.templates).and_then(|renderer| renderer.render(&profile, release));
+    rendered.map_err(|error| said(&error))
 }
 
 /// Takes only a snapshot that the cluster's own key has signed.
@@ -79,7 +99,7 @@ async fn patiently(client: &Client, path: &str, begun: Instant, patience: Durati
         };
         let may_go_away = match &error {
             NetError::Connect { .. } | NetError::Exchange { .. } => true,
-            NetError::Status { status, .. } => matches!(status, 429 | 502..=504),
+            NetError::Status { status, .. } => matches!(status, 404 | 408 | 429 | 500..=599),
             _ => false,
         };
         if !may_go_away || begun.elapsed() >= patience {

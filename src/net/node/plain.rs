@@ -33,13 +33,13 @@ struct Shared {
 }
 
 impl Plain {
-    /// Starts to fetch these files.
-    pub(super) fn start(cache: Arc<Cache>, web_seed: WebSeed, files: Vec<LayoutFile>) -> Self {
+    /// Starts to fetch these files; `bytes` counts what comes.
+    pub(super) fn start(cache: Arc<Cache>, web_seed: WebSeed, files: Vec<LayoutFile>, bytes: Arc<AtomicU64>) -> Self {
         let shared = Arc::new(Shared {
             cache,
             web_seed,
             queue: Mutex::new(files.into()),
-            bytes: Arc::default(),
+            bytes,
             is_broken: AtomicBool::new(false),
             news: Notify::new(),
         });
@@ -47,11 +47,6 @@ impl Plain {
             tokio::spawn(work(Arc::clone(&shared)));
         }
         Self { shared }
-    }
-
-    /// Bytes that came.
-    pub(super) fn bytes(&self) -> &Arc<AtomicU64> {
-        &self.shared.bytes
     }
 
     /// Whether the cache takes no more.

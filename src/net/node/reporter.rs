@@ -13,8 +13,8 @@ use tokio::time::timeout;
 const TELL: Duration = Duration::from_secs(3);
 /// How long one report may take; the next one says it all again.
 const REPORT_SECS_MAX: u64 = 5;
-/// How often the last word is tried.
-const LAST_TRIES: u32 = 3;
+/// The pause between two tries of the last word.
+const LAST_PAUSE: Duration = Duration::from_millis(300);
 
 /// What tells how far it is.
 type Gauge = Box<dyn Fn() -> Progress + Send + Sync>;
@@ -56,23 +56,15 @@ impl Reporter {
         self.shared.news.notify_one();
     }
 
-    /// What goes with the next report.
-    pub(super) fn set_message(&self, message: String) {
-        self.shared.phase.lock().expect("nobody panics while holding the phase").1 = Some(message);
-    }
-
-    /// The last word, waited for.
+    /// The last word: said until the frontend has taken it.
     pub(super) async fn last(&self, phase: Phase, message: Option<String>) {
         self.task.abort();
         {
             let mut now = self.shared.phase.lock().expect("nobody panics while holding the phase");
             *now = (phase, message.or(now.1.take()));
         }
-        for _ in 0..LAST_TRIES {
-            if self.shared.tell().await {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(200)).await;
+        while !self.shared.tell().await {
+            tokio::time::sleep(LAST_PAUSE).await;
         }
     }
 }

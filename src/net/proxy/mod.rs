@@ -6,6 +6,7 @@
 //!
 //! The door stands on its own: it needs neither the swarm nor the cache to be alive.
 
+mod ladder;
 mod package;
 mod upstream;
 
@@ -14,21 +15,21 @@ use super::http::{Request, Response, Service};
 use super::links::{Member, WebSeed};
 use super::log::Log;
 use crate::cache::Cache;
+pub use ladder::OUTAGE;
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, OnceLock, RwLock};
 use std::time::Duration;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
 
 /// Where a machine's own door stands, unless told otherwise: the Kickstart files name it.
 pub const DEFAULT_DOOR: &str = "127.0.0.1:7180";
-/// How long an outage of every source is outlived.
-pub const OUTAGE: Duration = Duration::from_secs(120);
 /// How long a file that is in no metainfo is asked for again before upstream's own status passes.
 pub const UNKNOWN_FILE_RETRY: Duration = Duration::from_secs(20);
-/// A piece that the installer waits for is fetched from the frontend when nothing has come for this long.
-pub const FALLBACK: Duration = Duration::from_secs(2);
+/// How long an installer that says a word waits for the frontend to hear it.
+const HEARD: Duration = Duration::from_secs(25);
 /// Other origins whose connections are kept.
 const ORIGINS_MAX: usize = 32;
 
@@ -62,6 +63,15 @@ pub enum Word {
     Failed(String),
 }
 
+/// A word, and whom to tell that the frontend has heard it.
+#[derive(Debug)]
+pub struct Said {
+    /// The word.
+    pub word: Word,
+    /// Told once the frontend has heard it.
+    pub heard: oneshot::Sender<()>,
+}
+
 /// The door.
 pub struct Door {
     frontend: Arc<Client>,
@@ -70,7 +80,7 @@ pub struct Door {
     bind: Option<IpAddr>,
     loaded: RwLock<Option<Arc<Loaded>>>,
     others: Mutex<HashMap<Origin, Arc<Client>>>,
-    words: mpsc::Sender<Word>,
+    words: mpsc::Sender<Said>,
     /// Bytes of packages that came past the cache.
     passed_bytes: Arc<AtomicU64>,
     log: Log,
@@ -82,7 +92,7 @@ impl Door {
         frontend: Arc<Client>,
         at: SocketAddr,
         bind: Option<IpAddr>,
-        words: mpsc::Sender<Word>,
+        words: mpsc::Sender<Said>,
         log: Log,
     ) -> Self {
         Self {
@@ -138,8 +148,14 @@ impl Door {
             "/rocks/failed" => Word::Failed(reason),
             _ => return Response::text(404, "the door knows the words /rocks/installed and /rocks/failed"),
         };
-        let _ = self.words.send(word).await;
-        Response::text(200, "noted")
+        let (heard, answer) = oneshot::channel();
+        let is_new = self.words.try_send(Said { word, heard }).is_ok();
+        // The installer waits with its reboot until the frontend knows: a goodbye that is lost installs again.
+        match timeout(HEARD, answer).await {
+            Ok(Ok(())) => Response::text(200, "noted"),
+            _ if is_new => Response::text(202, "noted; the frontend has not heard it yet"),
+            _ => Response::text(503, "too many words"),
+        }
     }
 }
 

@@ -1,8 +1,10 @@
 //! A file of the distribution, sent as its verified pieces arrive.
 
-use super::{FALLBACK, Loaded, OUTAGE};
+use super::Loaded;
+use super::ladder::{Ladder, OUTAGE, Step};
 use crate::cache::{CacheError, Part};
 use crate::net::http::{Body, ByteRange, FileSlice, Request, Response, Segment};
+use crate::net::links::Member;
 use crate::net::log::Log;
 use crate::swarm::Event;
 use crate::torrent::{LayoutFile, PieceIndex};
@@ -11,9 +13,9 @@ use sha2::{Digest, Sha256};
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::sync::mpsc;
-use tokio::time::timeout;
+use tokio::time::Instant;
 
 /// The pieces ahead that the swarm is told the installer waits for.
 const DEMAND_PIECES: usize = 8;
@@ -21,8 +23,6 @@ const DEMAND_PIECES: usize = 8;
 const LAST_BLOCK_BYTES: u64 = 16 << 10;
 /// Parts of one answer that wait for the installer.
 const PARTS_MAX: usize = 4;
-/// The pause after a source failed.
-const PAUSE: Duration = Duration::from_millis(400);
 
 /// Answers a request for a file of the metainfo.
 pub(super) async fn answer(
@@ -136,6 +136,16 @@ fn sha256(loaded: &Loaded, file: &LayoutFile) -> Option<[u8; 32]> {
     Some(hasher.finalize().into())
 }
 
+/// What came of a question to the frontend.
+enum Fetched {
+    /// The piece is in the cache.
+    Held,
+    /// The piece is right, and the cache takes no more.
+    Past(PieceIndex, Vec<Bytes>),
+    /// Nothing that is right.
+    Nothing,
+}
+
 /// Sends one answer's bytes as they come.
 struct Feeder {
     loaded: Arc<Loaded>,
@@ -155,45 +165,74 @@ impl Feeder {
     }
 
     async fn feed(&self, start: u64, end: u64, demanded: &mut Vec<PieceIndex>) {
+        let begun = Instant::now();
         let mut at = start;
-        let mut fed = Instant::now();
-        let mut progress = self.loaded.member.as_ref().map(crate::net::links::Member::progress);
+        let mut ladder = Ladder::new(Duration::ZERO);
+        let mut progress = self.loaded.member.as_ref().map(Member::progress);
+        let mut question = None;
         while at < end {
             self.demand(at, end, demanded).await;
-            let sent = self.send_held(at, end).await;
-            match sent {
+            match self.send_held(at, end).await {
                 None => return,
                 Some(0) => {}
                 Some(sent) => {
-                    (at, fed) = (at + sent, Instant::now());
+                    at += sent;
+                    ladder.fed(begun.elapsed());
+                    if question.take().is_some() {
+                        ladder.dropped();
+                    }
                     continue;
                 }
             }
-            if fed.elapsed() > OUTAGE {
-                let (file, secs) = (&self.file.path.as_str(), OUTAGE.as_secs());
-                self.log.warning("package-given-up", &[("file", file), ("after_secs", &secs)]);
-                return;
-            }
-            if let Some(progress) = &mut progress
-                && self.swarm_works()
-                && fed.elapsed() < FALLBACK
-            {
-                let _ = timeout(FALLBACK - fed.elapsed().min(FALLBACK), progress.changed()).await;
-                continue;
-            }
-            match self.fetch(at, end).await {
-                Some(0) => {}
-                Some(sent) => (at, fed) = (at + sent, Instant::now()),
-                None => tokio::time::sleep(PAUSE).await,
-            }
-            if self.sender.is_closed() {
-                return;
+            let until = match ladder.step(begun.elapsed(), self.swarm_works()) {
+                Step::GiveUp => {
+                    let (file, secs) = (&self.file.path.as_str(), OUTAGE.as_secs());
+                    self.log.warning("package-given-up", &[("file", file), ("after_secs", &secs)]);
+                    return;
+                }
+                Step::Ask { stall } => {
+                    question = Some((Box::pin(self.fetch(stall, at, end)), begun.elapsed() + stall));
+                    continue;
+                }
+                Step::Wait { until } => begun + until,
+            };
+            let answered = async {
+                match &mut question {
+                    Some((answer, stalled_at)) => (answer.await, *stalled_at),
+                    None => std::future::pending().await,
+                }
+            };
+            let news = async {
+                let changed = match &mut progress {
+                    Some(progress) => progress.changed().await.is_ok(),
+                    None => false,
+                };
+                if !changed {
+                    std::future::pending().await
+                }
+            };
+            let (answer, stalled_at) = tokio::select! {
+                answered = answered => answered,
+                () = news => continue,
+                () = tokio::time::sleep_until(until) => continue,
+                () = self.sender.closed() => return,
+            };
+            question = None;
+            match answer {
+                Fetched::Held => ladder.brought(),
+                Fetched::Past(piece, parts) => {
+                    let Some(sent) = self.send_past_cache(piece, parts, at, end).await else { return };
+                    at += sent;
+                    ladder.brought();
+                    ladder.fed(begun.elapsed());
+                }
+                Fetched::Nothing => ladder.failed(begun.elapsed(), begun.elapsed() >= stalled_at),
             }
         }
     }
 
     fn swarm_works(&self) -> bool {
-        let works = |member: &crate::net::links::Member| member.is_alive() && !member.progress().borrow().is_broken;
+        let works = |member: &Member| member.is_alive() && !member.progress().borrow().is_broken;
         self.loaded.member.as_ref().is_some_and(works)
     }
 
@@ -232,27 +271,30 @@ impl Feeder {
         Some(held)
     }
 
-    /// Fetches the piece that is waited for from the frontend. Into the cache, from where it is sent (then 0), or,
-    /// where the cache takes no more, straight to the installer; none where that failed.
-    async fn fetch(&self, at: u64, end: u64) -> Option<u64> {
-        let metainfo = self.loaded.cache.metainfo().clone();
-        let piece = metainfo.layout().pieces_of_part(&self.file, at, end - at).next()?;
-        let parts = self.loaded.web_seed.piece(&metainfo, piece).await.ok()?;
+    /// Fetches the piece that is waited for from the frontend, into the cache where that takes more.
+    async fn fetch(&self, stall: Duration, at: u64, end: u64) -> Fetched {
+        let metainfo = self.loaded.cache.metainfo();
+        let piece = metainfo.layout().pieces_of_part(&self.file, at, end - at).next();
+        let piece = piece.expect("what is asked for is not empty");
+        let Ok(parts) = self.loaded.web_seed.piece_within(stall, metainfo, piece).await else {
+            return Fetched::Nothing;
+        };
         let (cache, payload) = (Arc::clone(&self.loaded.cache), parts.clone());
         self.passed.fetch_add(payload.iter().map(|part| part.len() as u64).sum(), Ordering::Relaxed);
-        match tokio::task::spawn_blocking(move || cache.store(piece, &payload)).await.ok()? {
-            Ok(()) => {
+        match tokio::task::spawn_blocking(move || cache.store(piece, &payload)).await {
+            Ok(Ok(())) => {
                 if let Some(member) = &self.loaded.member {
                     member.event(Event::Have { pieces: vec![piece] }).await;
                 }
-                Some(0)
+                Fetched::Held
             }
-            Err(CacheError::WrongDigest { .. }) => {
+            Ok(Err(CacheError::WrongDigest { .. })) => {
                 self.log.warning("frontend-wrong", &[("file", &self.file.path.as_str()), ("piece", &piece)]);
-                None
+                Fetched::Nothing
             }
             // The digest was right: only the disk fails.
-            Err(_) => self.send_past_cache(piece, parts, at, end).await,
+            Ok(Err(CacheError::Full { .. } | CacheError::File { .. })) => Fetched::Past(piece, parts),
+            Err(_) => Fetched::Nothing,
         }
     }
 

@@ -1,21 +1,23 @@
 //! What passes through: asked for again while an error may go away, resumed where it breaks off.
 
-use super::{OUTAGE, UNKNOWN_FILE_RETRY};
+use super::UNKNOWN_FILE_RETRY;
+use super::ladder::{Ladder, Step};
 use crate::net::NetError;
-use crate::net::http::client::{Answer, Client};
-use crate::net::http::{Request, Response, Segment};
+use crate::net::http::client::Client;
+use crate::net::http::{Answer, Request, Response, Segment};
 use crate::net::log::Log;
 use bytes::Bytes;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
 
 /// An answer up to this size is taken whole before it passes, so that one that breaks off is asked for again.
 const WHOLE_BYTES_MAX: u64 = 4 << 20;
 /// Parts of one answer that wait for the installer.
 const PARTS_MAX: usize = 16;
-/// Pauses between tries: the first, and the longest.
-const PAUSES: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(2));
+/// How long an answer may stand still that cannot be asked for again.
+const STALL_ONLY_CHANCE: Duration = Duration::from_secs(60);
 
 /// Fields of the answer that pass.
 const PASSED: [(&str, &str); 8] = [
@@ -89,11 +91,25 @@ impl Head {
 }
 
 impl Passage {
-    async fn run(self, head: oneshot::Sender<Response>) {
+    async fn run(self, mut head: oneshot::Sender<Response>) {
         let begun = Instant::now();
-        let mut pause = PAUSES.0;
+        let may_ask_again = self.request.head.method != "POST";
+        let mut ladder = Ladder::new(Duration::ZERO);
+        let mut last = None;
         loop {
-            let patience = match self.attempt(begun).await {
+            let stall = match ladder.step(begun.elapsed(), false) {
+                Step::Ask { stall } if may_ask_again => stall,
+                Step::Ask { .. } => STALL_ONLY_CHANCE,
+                Step::Wait { until } => {
+                    tokio::select! {
+                        () = tokio::time::sleep_until(begun + until) => continue,
+                        () = head.closed() => return,
+                    }
+                }
+                Step::GiveUp => return self.give_up(head, last),
+            };
+            let stalled_at = Instant::now() + stall;
+            match self.attempt(begun, stall).await {
                 Ok(Tried::Bare(told)) => {
                     let (status, length) = (told.status, told.length_bytes);
                     let _ = head.send(told.onto(Response::stream(status, length, mpsc::channel(1).1)));
@@ -105,19 +121,17 @@ impl Passage {
                     return;
                 }
                 Ok(Tried::Long(told, answer)) => return self.stream(told, answer, head).await,
-                Err(error) if begun.elapsed() >= OUTAGE || self.request.head.method == "POST" => {
-                    self.log.warning("upstream-lost", &[("reason", &error)]);
-                    let _ = head.send(Response::text(504, error));
-                    return;
-                }
-                Err(_) => pause,
-            };
-            tokio::time::sleep(patience).await;
-            pause = (pause * 2).min(PAUSES.1);
-            if head.is_closed() {
-                return;
+                Err(error) if !may_ask_again => return self.give_up(head, Some(error)),
+                Err(error) => last = Some(error),
             }
+            ladder.failed(begun.elapsed(), Instant::now() >= stalled_at);
         }
+    }
+
+    fn give_up(&self, head: oneshot::Sender<Response>, error: Option<NetError>) {
+        let error = error.map_or_else(|| "no answer".to_owned(), |error| error.to_string());
+        self.log.warning("upstream-lost", &[("reason", &error)]);
+        let _ = head.send(Response::text(504, error));
     }
 
     fn sent_headers(&self) -> Vec<(&str, &str)> {
@@ -128,11 +142,11 @@ impl Passage {
     }
 
     /// Asks once. An error that may go away counts as a failure while there is time.
-    async fn attempt(&self, begun: Instant) -> Result<Tried<'_>, NetError> {
+    async fn attempt(&self, begun: Instant, stall: Duration) -> Result<Tried<'_>, NetError> {
         let head = &self.request.head;
         let path = head.target.path_and_query();
         let body = (head.method == "POST").then(|| self.request.body.clone());
-        let answer = self.client.send(&head.method, &path, &self.sent_headers(), body).await?;
+        let answer = self.client.send_within(stall, &head.method, &path, &self.sent_headers(), body).await?;
         let status = answer.status;
         let may_go_away = matches!(status, 404 | 408 | 429 | 500..=599) && head.method != "POST";
         if may_go_away && begun.elapsed() < UNKNOWN_FILE_RETRY {
@@ -151,64 +165,98 @@ impl Passage {
     /// Passes a long answer on; where it breaks off, the rest is asked for.
     async fn stream(&self, told: Head, mut answer: Box<Answer<'_>>, head: oneshot::Sender<Response>) {
         let (sender, segments) = mpsc::channel(PARTS_MAX);
-        let length = told.length_bytes;
-        let validator = answer.headers.get("etag").filter(|tag| !tag.starts_with("W/")).map(str::to_owned);
-        let can_resume = told.status == 200 && length.is_some() && validator.is_some();
         let status = told.status;
+        let validator = told.length_bytes.filter(|_| status == 200).and_then(|_| validator(&answer));
+        if validator.is_none() {
+            answer.set_stall(STALL_ONLY_CHANCE);
+        }
+        let length = told.length_bytes;
         if head.send(told.onto(Response::stream(status, length, segments))).is_err() {
             return;
         }
-        let mut passed = 0;
-        let mut moved = Instant::now();
+        let begun = Instant::now();
+        let mut ladder = Ladder::new(Duration::ZERO);
+        // What was passed on, and what is to be left out of an answer that began anew.
+        let (mut passed, mut skip) = (0, 0);
         loop {
             match answer.next().await {
-                Ok(Some(bytes)) => {
-                    (passed, moved) = (passed + bytes.len() as u64, Instant::now());
-                    if sender.send(Segment::Bytes(bytes)).await.is_err() {
-                        return;
+                Ok(Some(mut bytes)) => {
+                    let left_out = (bytes.len() as u64).min(skip);
+                    skip -= left_out;
+                    let bytes = bytes.split_off(left_out as usize);
+                    if !bytes.is_empty() {
+                        passed += bytes.len() as u64;
+                        ladder.fed(begun.elapsed());
+                        if sender.send(Segment::Bytes(bytes)).await.is_err() {
+                            return;
+                        }
                     }
                     continue;
                 }
                 Ok(None) => return,
-                Err(error) if !can_resume => {
-                    self.log.warning("upstream-broke-off", &[("reason", &error)]);
-                    return;
+                Err(error) => {
+                    if validator.is_none() {
+                        self.log.warning("upstream-broke-off", &[("reason", &error)]);
+                        return;
+                    }
+                    ladder.failed(begun.elapsed(), false);
                 }
-                Err(_) => {}
             }
-            answer = loop {
-                if moved.elapsed() >= OUTAGE || sender.is_closed() {
-                    return;
-                }
-                match self.resume(passed, validator.as_deref().unwrap_or_default()).await {
-                    Resumed::Goes(answer) => break answer,
+            (answer, skip) = loop {
+                let stall = match ladder.step(begun.elapsed(), false) {
+                    Step::Ask { stall } => stall,
+                    Step::Wait { until } => {
+                        tokio::select! {
+                            () = tokio::time::sleep_until(begun + until) => continue,
+                            () = sender.closed() => return,
+                        }
+                    }
+                    Step::GiveUp => return,
+                };
+                let stalled_at = Instant::now() + stall;
+                match self.resume(passed, stall, validator.as_deref().unwrap_or_default()).await {
+                    Resumed::From(at, answer) => {
+                        ladder.brought();
+                        break (answer, passed - at);
+                    }
                     Resumed::Changed => {
                         self.log.warning("upstream-changed", &[("path", &self.request.head.target.path)]);
                         return;
                     }
-                    Resumed::NotNow => tokio::time::sleep(PAUSES.0).await,
+                    Resumed::NotNow => ladder.failed(begun.elapsed(), Instant::now() >= stalled_at),
                 }
             };
         }
     }
 
-    async fn resume(&self, passed: u64, validator: &str) -> Resumed<'_> {
+    async fn resume(&self, passed: u64, stall: Duration, known: &str) -> Resumed<'_> {
         let range = format!("bytes={passed}-");
         let mut headers: Vec<(&str, &str)> = self.sent_headers();
         headers.retain(|(name, _)| !name.eq_ignore_ascii_case("range") && !name.eq_ignore_ascii_case("if-range"));
-        headers.extend([("Range", range.as_str()), ("If-Range", validator)]);
-        match self.client.send("GET", &self.request.head.target.path_and_query(), &headers, None).await {
+        headers.extend([("Range", range.as_str()), ("If-Range", known)]);
+        let path = self.request.head.target.path_and_query();
+        match self.client.send_within(stall, "GET", &path, &headers, None).await {
             Ok(answer) if answer.status == 206 => {
                 let range = answer.headers.get("content-range").and_then(crate::net::http::content_range);
                 match range {
-                    Some((range, _)) if range.start == passed => Resumed::Goes(Box::new(answer)),
+                    Some((range, _)) if range.start == passed => Resumed::From(passed, Box::new(answer)),
                     _ => Resumed::Changed,
                 }
+            }
+            // A server without ranges begins anew: the same file, where it says so itself.
+            Ok(answer) if answer.status == 200 && validator(&answer).as_deref() == Some(known) => {
+                Resumed::From(0, Box::new(answer))
             }
             Ok(answer) if answer.status == 200 => Resumed::Changed,
             _ => Resumed::NotNow,
         }
     }
+}
+
+/// What tells that a file is still the same: its entity tag, else when it was changed.
+fn validator(answer: &Answer<'_>) -> Option<String> {
+    let etag = answer.headers.get("etag").filter(|tag| !tag.starts_with("W/"));
+    etag.or_else(|| answer.headers.get("last-modified")).map(str::to_owned)
 }
 
 /// How one try came out.
@@ -220,7 +268,8 @@ enum Tried<'a> {
 
 /// How the rest of an answer came out.
 enum Resumed<'a> {
-    Goes(Box<Answer<'a>>),
+    /// From this offset on.
+    From(u64, Box<Answer<'a>>),
     Changed,
     NotNow,
 }
