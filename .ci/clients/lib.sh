@@ -1,6 +1,7 @@
 # lib.sh: what the client tests of the swarm share. Source it with WORK and ROCKS set.
 #   repository DIR COUNT BYTES   an RPM repository of COUNT packages (pkg-001 ...), each requiring `pkg-common`
 #   cluster DIR TREE COUNT       a cluster with hosts compute-0-0 ... at 127.1.0.1 ... and the tree as distribution `test`
+#   install ROOT URL [OPTION...] real dnf installs all packages below ROOT: no error, every file right
 #   serve, track                 start a daemon; HTTP, PEER and ANNOUNCE are its ports; both end with the test
 export ROCKS_CLUSTER=$WORK/cluster
 HTTP=18080 PEER=18081 ANNOUNCE=18082
@@ -61,9 +62,10 @@ cluster() {
   echo '<kickstart><main><lang>en_US.UTF-8</lang></main></kickstart>' > "$dir/graphs/nodes/tested-root.xml"
   rocks add-network loop 127.0.0.0/8
   rocks add-appliance tested --root tested-root
-  for n in $(seq "$count"); do
-    rocks add-host "compute-0-$((n - 1))" --appliance tested --mac "$(printf '52:54:00:00:00:%02x' "$n")" --ip "127.1.0.$n"
-  done
+  {
+    echo name,appliance,mac,ip
+    for n in $(seq "$count"); do printf 'compute-0-%d,tested,52:54:00:00:00:%02x,127.1.0.%d\n' $((n - 1)) "$n" "$n"; done
+  } | rocks add-host --from -
   rocks add-distribution test "$tree" --release rhel9
 }
 
@@ -74,4 +76,17 @@ serve() {
 track() {
   start "$WORK/track.log" "$ROCKS" track --listen "127.0.0.1:$ANNOUNCE"
   until_true 20 bash -c "exec 3<> /dev/tcp/127.0.0.1/$ANNOUNCE"
+}
+install() { # install ROOT URL [DNF_OPTION...]: all packages, with the dnf.conf that we ship to the installer
+  local root=$1 url=$2 conf
+  conf=$(dirname "$0")/../../templates/dnf.conf.j2
+  shift 2
+  mkdir -p "$root/var/log" "$root/etc"
+  HOME=$root/root dnf --config "$conf" --installroot="$root" --releasever=9 --setopt=reposdir=/none \
+    --setopt=cachedir="$root/cache" --setopt=logdir="$root/var/log" --setopt=module_platform_id=platform:el9 \
+    --setopt=keepcache=0 --setopt=install_weak_deps=0 --repofrompath="test,$url" --repo=test "$@" \
+    -y -q install pkg-'*' > "$root.log" 2>&1 || { tail -20 "$root.log"; return 1; }
+  # Not one download was tried twice.
+  ! grep -i error "$root.log" "$root/var/log/dnf.librepo.log" || return 1
+  diff -rq "$WORK/payload" "$root/opt/pkg"
 }

@@ -21,6 +21,8 @@ use tokio::time::Instant;
 const DEMAND_PIECES: usize = 8;
 /// What is held back of a package until all of it has the right SHA-256.
 const LAST_BLOCK_BYTES: u64 = 16 << 10;
+/// A wait of the installer that is told in the log.
+const LONG_WAIT: Duration = Duration::from_secs(1);
 /// Parts of one answer that wait for the installer.
 const PARTS_MAX: usize = 4;
 
@@ -146,6 +148,28 @@ enum Fetched {
     Nothing,
 }
 
+/// The longest time that the installer was given nothing in the course of one answer: told where it is long.
+struct Longest<'a> {
+    waited: Duration,
+    fed: Instant,
+    feeder: &'a Feeder,
+}
+
+impl Longest<'_> {
+    fn fed(&mut self) {
+        (self.waited, self.fed) = (self.waited.max(self.fed.elapsed()), Instant::now());
+    }
+}
+
+impl Drop for Longest<'_> {
+    fn drop(&mut self) {
+        if self.waited >= LONG_WAIT {
+            let (file, secs) = (self.feeder.file.path.as_str(), format!("{:.1}", self.waited.as_secs_f64()));
+            self.feeder.log.info("installer-waited", &[("file", &file), ("secs", &secs)]);
+        }
+    }
+}
+
 /// Sends one answer's bytes as they come.
 struct Feeder {
     loaded: Arc<Loaded>,
@@ -170,6 +194,7 @@ impl Feeder {
         let mut ladder = Ladder::new(Duration::ZERO);
         let mut progress = self.loaded.member.as_ref().map(Member::progress);
         let mut question = None;
+        let mut longest = Longest { waited: Duration::ZERO, fed: begun, feeder: self };
         while at < end {
             self.demand(at, end, demanded).await;
             match self.send_held(at, end).await {
@@ -178,6 +203,7 @@ impl Feeder {
                 Some(sent) => {
                     at += sent;
                     ladder.fed(begun.elapsed());
+                    longest.fed();
                     if question.take().is_some() {
                         ladder.dropped();
                     }
@@ -225,6 +251,7 @@ impl Feeder {
                     at += sent;
                     ladder.brought();
                     ladder.fed(begun.elapsed());
+                    longest.fed();
                 }
                 Fetched::Nothing => ladder.failed(begun.elapsed(), begun.elapsed() >= stalled_at),
             }
