@@ -23,8 +23,8 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(context: &Context, args: Args) -> anyhow::Result<()> {
-    let store = context.store_to_write()?.authored_by("track");
-    let log = Log::new(|_, line| ui::complain(line));
+    let store = context.store_to_write()?.authored_by("rocks track");
+    let log = Log::new(ui::log);
     track(args.listen, store, log, |_| {})?;
     Ok(())
 }
