@@ -2,6 +2,8 @@
 //!
 //! Nothing here trusts a size: a file that unpacks into more than its limit is an error, not a full memory.
 
+use ruzstd::decoding::errors::{FrameDecoderError, ReadFrameHeaderError};
+use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
 use std::io::{BufRead, BufReader, Error, Read, Result};
 
 /// A metadata file has at most this many bytes as it lies on disk.
@@ -10,8 +12,6 @@ pub const METADATA_FILE_BYTES_MAX: u64 = 1 << 30;
 pub const METADATA_OPEN_BYTES_MAX: u64 = 8 << 30;
 /// Memory an xz or zstd stream may ask for.
 const WINDOW_BYTES_MAX: u64 = 256 << 20;
-/// The largest zstd window, as a power of two.
-const WINDOW_LOG_MAX: u32 = WINDOW_BYTES_MAX.ilog2();
 
 /// Reads `bytes` unpacked; more than `open_bytes_max` of them are an error.
 pub(super) fn unpack(bytes: &[u8], open_bytes_max: u64) -> Result<impl BufRead + use<'_>> {
@@ -21,9 +21,7 @@ pub(super) fn unpack(bytes: &[u8], open_bytes_max: u64) -> Result<impl BufRead +
         let stream = liblzma::stream::Stream::new_stream_decoder(WINDOW_BYTES_MAX, liblzma::stream::CONCATENATED)?;
         Box::new(BufReader::with_capacity(1 << 16, liblzma::bufread::XzDecoder::new_stream(bytes, stream)))
     } else if bytes.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {
-        let mut decoder = zstd::stream::read::Decoder::with_buffer(bytes)?;
-        decoder.window_log_max(WINDOW_LOG_MAX)?;
-        Box::new(BufReader::with_capacity(1 << 16, decoder))
+        Box::new(BufReader::with_capacity(1 << 16, ZstdFrames::new(bytes)))
     } else if bytes.starts_with(b"BZh") {
         return Err(Error::other("is compressed with bzip2: run createrepo_c with gz, xz or zstd"));
     } else if bytes.starts_with(b"\0ZCK") {
@@ -32,6 +30,64 @@ pub(super) fn unpack(bytes: &[u8], open_bytes_max: u64) -> Result<impl BufRead +
         Box::new(bytes)
     };
     Ok(Limited { reader, left_bytes: open_bytes_max })
+}
+
+/// The text of zstd frames, one behind the other (RFC 8878), skippable ones left out.
+struct ZstdFrames<'a> {
+    rest: &'a [u8],
+    decoder: FrameDecoder,
+    is_inside: bool,
+}
+
+impl<'a> ZstdFrames<'a> {
+    fn new(bytes: &'a [u8]) -> Self {
+        let mut decoder = FrameDecoder::new();
+        decoder.set_max_window_size(WINDOW_BYTES_MAX);
+        Self { rest: bytes, decoder, is_inside: false }
+    }
+
+    /// Goes into the next frame; false where there is none.
+    fn enter(&mut self) -> Result<bool> {
+        while !self.rest.is_empty() {
+            match self.decoder.reset(&mut self.rest) {
+                Ok(()) => return Ok(true),
+                Err(FrameDecoderError::ReadFrameHeaderError(ReadFrameHeaderError::SkipFrame { length, .. })) => {
+                    let behind = usize::try_from(length).ok().and_then(|length| self.rest.get(length..));
+                    self.rest = behind.ok_or_else(|| Error::other("ends inside a skippable zstd frame"))?;
+                }
+                Err(error) => return Err(Error::other(error)),
+            }
+        }
+        Ok(false)
+    }
+}
+
+impl Read for ZstdFrames<'_> {
+    fn read(&mut self, out: &mut [u8]) -> Result<usize> {
+        loop {
+            if !self.is_inside {
+                if !self.enter()? {
+                    return Ok(0);
+                }
+                self.is_inside = true;
+            }
+            while self.decoder.can_collect() == 0 && !self.decoder.is_finished() {
+                self.decoder
+                    .decode_blocks(&mut self.rest, BlockDecodingStrategy::UptoBlocks(1))
+                    .map_err(Error::other)?;
+            }
+            match self.decoder.read(out)? {
+                0 if !out.is_empty() && self.decoder.is_finished() => {
+                    let told = self.decoder.get_checksum_from_data();
+                    if told.is_some_and(|told| self.decoder.get_calculated_checksum() != Some(told)) {
+                        return Err(Error::other("has a zstd frame of the wrong checksum"));
+                    }
+                    self.is_inside = false;
+                }
+                count => return Ok(count),
+            }
+        }
+    }
 }
 
 /// A reader that fails where it would give more than it may.
@@ -79,8 +135,12 @@ mod tests {
             text.to_vec(),
             gz.finish().expect("memory"),
             xz.finish().expect("memory"),
-            zstd::stream::encode_all(text, 1).expect("memory"),
+            zstd(text),
         ]
+    }
+
+    fn zstd(text: &[u8]) -> Vec<u8> {
+        ruzstd::encoding::compress_to_vec(text, ruzstd::encoding::CompressionLevel::Fastest)
     }
 
     fn text_of(bytes: &[u8], limit: u64) -> Result<String> {
@@ -97,6 +157,17 @@ mod tests {
             assert!(text_of(&bytes, text.len() as u64 - 1).is_err(), "{:?}", &bytes[..4]);
         }
         assert!(text_of(b"BZh9", 100).is_err());
+    }
+
+    #[test]
+    fn zstd_frames_follow_each_other_and_skippable_ones_are_left_out() {
+        let mut bytes = zstd(b"<metadata>");
+        bytes.extend([0x50, 0x2a, 0x4d, 0x18, 3, 0, 0, 0, b'x', b'y', b'z']);
+        bytes.extend(zstd(&b"<package/>".repeat(30_000)));
+        let text = text_of(&bytes, 1 << 20).expect("unpacked");
+        assert!(text == format!("<metadata>{}", "<package/>".repeat(30_000)));
+        assert!(text_of(&bytes[..bytes.len() - 1], 1 << 20).is_err(), "the end of the last frame is missing");
+        assert!(text_of(&bytes[..zstd(b"<metadata>").len() + 9], 1 << 20).is_err(), "the skipped frame is cut");
     }
 
     proptest! {

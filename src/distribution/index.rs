@@ -1,13 +1,16 @@
 //! What remains of a snapshot's metadata: its packages with their dependencies, and its groups.
 //!
-//! It is kept beside the snapshot (zstd over JSON, so that a newer `rocks` reads what an older one wrote), and whoever
+//! It is kept beside the snapshot (gzip over JSON, so that a newer `rocks` reads what an older one wrote), and whoever
 //! loads it can close package lists without reading repodata again.
 
 use super::comps::Comps;
 use super::pool::Pool;
 use super::{DistributionError, PackageRequest, closure};
 use crate::cluster::{Arch, InstallSet, Package};
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use serde::{Deserialize, Serialize};
+use std::io::Write;
 
 /// An index has at most this many bytes unpacked.
 const INDEX_BYTES_MAX: usize = 4 << 30;
@@ -85,7 +88,8 @@ impl Index {
     /// The bytes to keep beside the snapshot.
     pub fn to_bytes(&self) -> Vec<u8> {
         let json = serde_json::to_vec(&self.stored).expect("plain values are JSON");
-        zstd::stream::encode_all(json.as_slice(), 3).expect("memory takes all")
+        let mut packed = GzEncoder::new(Vec::new(), Compression::fast());
+        packed.write_all(&json).and_then(|()| packed.finish()).expect("memory takes all")
     }
 
     /// The architecture that the packages are chosen for.
