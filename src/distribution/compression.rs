@@ -131,12 +131,7 @@ mod tests {
         gz.write_all(text).expect("memory");
         let mut xz = liblzma::write::XzEncoder::new(Vec::new(), 1);
         xz.write_all(text).expect("memory");
-        vec![
-            text.to_vec(),
-            gz.finish().expect("memory"),
-            xz.finish().expect("memory"),
-            zstd(text),
-        ]
+        vec![text.to_vec(), gz.finish().expect("memory"), xz.finish().expect("memory"), zstd(text)]
     }
 
     fn zstd(text: &[u8]) -> Vec<u8> {
