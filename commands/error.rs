@@ -83,6 +83,9 @@ pub(crate) fn finish_usage(error: &clap::Error, command: &clap::Command) -> Exit
     for line in usage_lines(&error.render().to_string()) {
         ui::complain(&line);
     }
+    if std::error::Error::source(error).is_some_and(|source| source.is::<std::net::AddrParseError>()) {
+        ui::complain("hint: addresses are written as in 10.1.1.1, with a port as in 10.1.1.1:8080");
+    }
     let kind = if error.kind() == ErrorKind::ValueValidation { Kind::Invalid } else { Kind::Usage };
     ExitCode::from(kind as u8)
 }

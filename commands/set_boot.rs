@@ -46,6 +46,9 @@ pub(crate) fn action(text: &str) -> Result<BootAction, Failure> {
     match text {
         "install" => Ok(BootAction::Install),
         "os" => Ok(BootAction::Os),
-        _ => Err(Failure::new(Kind::Invalid, format!("boot action '{text}' is neither install nor os"))),
+        _ => {
+            let failure = Failure::new(Kind::Invalid, format!("boot action '{text}' is neither install nor os"));
+            Err(failure.hint("it comes last, as in: rocks set-boot compute-0-0 install"))
+        }
     }
 }

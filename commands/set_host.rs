@@ -5,6 +5,7 @@ use crate::context::Context;
 use crate::error::{Failure, Kind};
 use crate::ui;
 use rocks::cluster::{DEFAULT_INTERFACE, Host, HostName, Interface, MacAddress, NetworkName, NodeSet};
+use rocks::store::StoreError;
 use std::net::IpAddr;
 
 /// Change hosts: a new MAC address for a replaced card, a new name, another appliance
@@ -58,7 +59,7 @@ pub(crate) fn run(context: &Context, args: Args) -> anyhow::Result<()> {
     let changed = context.store_to_write()?.write(&format!("set host {} {words}", sets(&args.hosts)), |w| {
         let mut changed = Vec::new();
         for mut host in w.hosts_in(&args.hosts)? {
-            change(&mut host, &args);
+            change(&mut host, &args)?;
             w.set_host(&host)?;
             if let Some(name) = &args.name {
                 w.rename_host(&host.name, name)?;
@@ -71,14 +72,17 @@ pub(crate) fn run(context: &Context, args: Args) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn change(host: &mut Host, args: &Args) {
+fn change(host: &mut Host, args: &Args) -> Result<(), StoreError> {
     if let Some(appliance) = &args.appliance {
         host.appliance.clone_from(appliance);
     }
     host.rack = args.rack.or(host.rack);
     host.rank = args.rank.or(host.rank);
     if args.mac.is_none() && args.ip.is_none() && args.network.is_none() {
-        return;
+        return Ok(());
+    }
+    if let Some(name) = args.interface.as_ref().filter(|name| host.interfaces.iter().all(|there| there.name != **name)) {
+        return Err(StoreError::NotFound { noun: "interface", name: format!("{} {name}", host.name), similar: None });
     }
     let installs_over = host.install_interface().map(|interface| interface.name.clone());
     let name = args.interface.clone().or(installs_over).unwrap_or_else(|| DEFAULT_INTERFACE.to_owned());
@@ -93,6 +97,7 @@ fn change(host: &mut Host, args: &Args) {
         }
         interface.network = args.network.clone().or(interface.network.take());
     }
+    Ok(())
 }
 
 /// What is changed, for the journal.

@@ -131,7 +131,9 @@ pub(crate) fn read_input(path: &str) -> anyhow::Result<String> {
     result.map_err(|error| {
         let kind = match error.kind() {
             std::io::ErrorKind::NotFound => Kind::NotFound,
-            std::io::ErrorKind::InvalidData => Kind::Invalid,
+            std::io::ErrorKind::InvalidData => {
+                return Failure::new(Kind::Invalid, format!("'{name}' is not UTF-8 text")).into();
+            }
             _ => Kind::Failed,
         };
         Failure::new(kind, format!("cannot read '{name}': {error}")).into()

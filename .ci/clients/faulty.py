@@ -2,7 +2,7 @@
 """faulty.py PORT UPSTREAM SEED KINDS [SHARE]: passes requests on and spoils some of the answers under a seed.
 
 KINDS are words joined by commas: 503, 404, 500, stall, drip, truncate, flip, reset. One answer in four is spoilt, or
-SHARE of them. `all-503`, `all-stall`, `all-reset` instead spoil every answer, for 8 of every 16 seconds. The same seed
+SHARE of them. `once-stall` spoils the first answer for each file, and no other. `all-503`, `all-stall`, `all-reset` instead spoil every answer, for 8 of every 16 seconds. The same seed
 spoils the same requests in the same order of arrival. SIGUSR1 begins an outage (connections are refused), SIGUSR2 ends
 it: the process is the frontend's address, so this is a frontend that is down."""
 import http.client, http.server, os, random, signal, socket, struct, sys, threading, time
@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 PORT, UPSTREAM, SEED = int(sys.argv[1]), urlsplit(sys.argv[2]), int(sys.argv[3])
 KINDS, SHARE = sys.argv[4].split(","), float(sys.argv[5]) if len(sys.argv) > 5 else 0.25
 dice, lock, begun = random.Random(SEED), threading.Lock(), time.monotonic()
-down = threading.Event()
+down, seen = threading.Event(), set()
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -22,6 +22,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if storms and (time.monotonic() - begun) % 16 < 8:
             return storms[0]
         with lock:
+            if KINDS == ["once-stall"]:
+                is_first = self.path not in seen and self.path.endswith(".rpm")
+                seen.add(self.path)
+                return "stall" if is_first else None
             kinds = [kind for kind in KINDS if not kind.startswith("all-")]
             kind = dice.choice(kinds) if kinds and dice.random() < SHARE else None
         # A profile carries no digest of its own: what a flipped byte does to it is for TLS to prevent.

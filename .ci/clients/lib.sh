@@ -83,10 +83,11 @@ install() { # install ROOT URL [DNF_OPTION...]: all packages, with the dnf.conf 
   shift 2
   mkdir -p "$root/var/log" "$root/etc"
   HOME=$root/root dnf --config "$conf" --installroot="$root" --releasever=9 --setopt=reposdir=/none \
-    --setopt=cachedir="$root/cache" --setopt=logdir="$root/var/log" --setopt=module_platform_id=platform:el9 \
+    --setopt=cachedir="$root/cache" --setopt=logdir=/var/log --setopt=module_platform_id=platform:el9 \
     --setopt=keepcache=0 --setopt=install_weak_deps=0 --repofrompath="test,$url" --repo=test "$@" \
     -y -q install pkg-'*' > "$root.log" 2>&1 || { tail -20 "$root.log"; return 1; }
-  # Not one download was tried twice.
+  # Not one download failed, or was tried twice.
   ! grep -i error "$root.log" "$root/var/log/dnf.librepo.log" || return 1
+  [ -z "$(grep -o 'Downloading: .*' "$root/var/log/dnf.librepo.log" | sort | uniq -d)" ] || return 1
   diff -rq "$WORK/payload" "$root/opt/pkg"
 }

@@ -97,6 +97,15 @@ fn a_list_is_taken_whole_or_every_bad_line_is_told() {
 }
 
 #[test]
+fn a_forgotten_quote_is_one_line() {
+    let cluster = Cluster::new();
+    let list = "name,mac\n\"compute-0-0,52:54:00:00:00:01\ncompute-0-1,52:54:00:00:00:02\n";
+    let error = cluster.run_with_input(&["add-host", "--from", "-"], list).fails(4);
+    assert_eq!(error.lines().count(), 2, "{error}");
+    assert!(error.starts_with("-:2: host name 'compute-0-0,52:54:00:00:00:01 compute-0-1,"), "{error}");
+}
+
+#[test]
 fn node_sets_name_many_hosts() {
     let cluster = Cluster::new();
     cluster.rocks("add-host compute-[0-1]-[0-3] --ip 10.1.1.1").ok();

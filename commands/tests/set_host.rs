@@ -18,6 +18,8 @@ fn a_replaced_card_keeps_everything_else() {
     let error = cluster.rocks("set-host compute-0-[0-1] --mac 52:54:00:00:00:03").fails(2);
     assert!(error.contains("one host at a time"), "{error}");
     cluster.rocks("set-host compute-0-0").fails(2);
+    let error = cluster.rocks("set-host compute-0-0 --interface eth7 --mac 52:54:00:00:00:04").fails(3);
+    assert!(error.contains("no interface 'compute-0-0 eth7'"), "a mistyped name makes no card: {error}");
 }
 
 #[test]

@@ -40,10 +40,19 @@ pub struct InvalidNoun {
     pub why: &'static str,
 }
 
+/// What is shown of a text that is no noun.
+const SHOWN_CHARS_MAX: usize = 100;
+
 impl InvalidNoun {
     /// Says that `text` cannot be this noun, and why.
     pub fn new(noun: &'static str, text: &str, why: &'static str) -> Self {
-        Self { noun, text: text.to_owned(), why }
+        // An error is one line, whatever was typed or read: a forgotten quote swallows half a file.
+        let mut shown: String =
+            text.chars().take(SHOWN_CHARS_MAX).map(|c| if c.is_control() { ' ' } else { c }).collect();
+        if shown.len() < text.len() {
+            shown.push_str("...");
+        }
+        Self { noun, text: shown, why }
     }
 }
 

@@ -39,6 +39,7 @@ impl Default for Look {
 impl Look {
     /// Asks for a URL and takes a good answer's body whole.
     pub fn get(&self, url: &str) -> Result<Vec<u8>, NetError> {
+        Origin::parse(url)?;
         let told = |error: ureq::Error| NetError::Exchange { url: url.to_owned(), why: error.to_string() };
         let mut answer = self.agent.get(url).call().map_err(told)?;
         answer.body_mut().with_config().limit(ANSWER_BYTES_MAX).read_to_vec().map_err(told)
