@@ -17,12 +17,14 @@ pub mod node;
 pub mod proxy;
 pub mod rate;
 pub mod report;
+mod seldom;
 pub mod tls;
 mod tree;
 
 #[cfg(test)]
 mod fixture;
 
+use crate::torrent::PeerId;
 use std::net::SocketAddr;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -123,6 +125,18 @@ fn raise_descriptors(wanted: u64) {
     if current.is_some_and(|current| current < wanted) {
         let _ = setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), maximum });
     }
+}
+
+/// A name in a swarm and a seed value for its ties, other ones each time. They are no keys, so the standard library's
+/// own dice do, which need no file: an installer's ramdisk may have no `/dev/urandom` yet.
+fn swarm_identity() -> (PeerId, u64) {
+    use std::hash::BuildHasher;
+    let dice = std::collections::hash_map::RandomState::new();
+    let mut unique = [0; 12];
+    for (number, four) in unique.chunks_exact_mut(4).enumerate() {
+        four.copy_from_slice(&dice.hash_one(number).to_ne_bytes()[..4]);
+    }
+    (PeerId::new(unique), dice.hash_one("ties"))
 }
 
 /// The time of day, as [`crate::trust`] takes it.

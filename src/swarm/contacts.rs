@@ -85,6 +85,8 @@ impl Contacts {
     }
     /// Everything wanted is held: the tracker hears it once.
     pub(super) fn complete(&mut self) {
+        // From now on the tracker names only who cannot come by itself.
+        self.candidates.clear();
         if self.has_tracker && !std::mem::replace(&mut self.completed, true) && self.to_announce.is_none() {
             self.to_announce = Some(AnnounceEvent::Completed);
         }
@@ -196,7 +198,7 @@ impl Contacts {
             self.pending.insert(frontend);
             return Some(Action::Connect { address: frontend });
         }
-        if left_bytes > 0 && peers + self.pending.len() < config::PEERS_WANTED {
+        if peers + self.pending.len() < config::PEERS_WANTED {
             let address = self.candidates.pop_front()?;
             self.pending.insert(address);
             return Some(Action::Connect { address });
@@ -206,7 +208,7 @@ impl Contacts {
 
     /// When [`Self::next`] may have something without anything having happened.
     pub(super) fn next_timeout(&self, left_bytes: u64) -> Option<Duration> {
-        if self.stopped {
+        if !self.started || self.stopped {
             return None;
         }
         let frontend_at = self.frontend_at.filter(|_| left_bytes > 0);

@@ -85,6 +85,11 @@ pub enum Event {
         /// Which.
         peer: PeerKey,
     },
+    /// What a peer sent cannot be read as messages; its connection is closed with [`Reason::Malformed`].
+    PeerMalformed {
+        /// Which.
+        peer: PeerKey,
+    },
     /// A connection that was to be opened could not be, or its handshake failed.
     ConnectFailed {
         /// Where to.
@@ -190,6 +195,9 @@ pub enum Reason {
     /// It queued more requests than it may.
     #[error("too many requests")]
     Flood,
+    /// What it sent is no message, or one of an impossible length.
+    #[error("sent what is no message")]
+    Malformed,
     /// Its extension handshake cannot be read.
     #[error("extension handshake cannot be read")]
     WrongExtension,
@@ -206,6 +214,7 @@ impl Reason {
                 | Self::OutOfRange
                 | Self::Nonsense
                 | Self::Flood
+                | Self::Malformed
                 | Self::WrongExtension
         )
     }

@@ -21,7 +21,8 @@ impl Session {
         let Some(peer) = self.peers.get_mut(key) else { return };
         (peer.heard_at, peer.ignored) = (now, 0);
         match message {
-            Message::KeepAlive | Message::Interested | Message::NotInterested => {}
+            Message::KeepAlive => {}
+            Message::Interested | Message::NotInterested => self.on_interest(now, key),
             Message::Choke => self.on_choke(now, key),
             Message::Unchoke => {
                 peer.chokes_us = false;
@@ -40,6 +41,17 @@ impl Session {
             Message::Cancel(block) => self.on_cancel(key, block),
             Message::Reject(block) => self.on_reject(now, key, block),
             Message::Extended { id, payload } => self.on_extended(now, key, id, &payload),
+        }
+    }
+
+    /// A bit field comes first or not at all: who speaks of its interest without one has nothing (BEP 3; so does
+    /// rtorrent).
+    fn on_interest(&mut self, now: Duration, key: PeerKey) {
+        let Some(peer) = self.peers.get_mut(key).filter(|peer| !peer.has_opened) else { return };
+        peer.has_opened = true;
+        if self.is_seed() {
+            self.offers.wants_changed();
+            self.offer(now);
         }
     }
 

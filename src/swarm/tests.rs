@@ -172,6 +172,38 @@ fn a_machine_takes_everything_from_one_peer_and_tells_of_it() {
 }
 
 #[test]
+fn who_has_everything_goes_to_those_the_tracker_names_then() {
+    let mut bench = Bench::machine();
+    let told = |peers: &[u32]| Event::Peers {
+        peers: peers.iter().map(|n| address(*n)).collect(),
+        interval: Duration::from_secs(30),
+    };
+    let peer = bench.connect_ours(2);
+    bench.tell(told(&(10..100).collect::<Vec<_>>()));
+    bench.answer(peer, true);
+    assert!(bench.session.is_complete());
+    bench.connecting.clear();
+    bench.tell(Event::ConnectFailed { address: address(10) });
+    assert!(bench.connecting.is_empty(), "those it was told of before may come by themselves");
+    bench.tell(told(&[150]));
+    assert_eq!(bench.connecting, [address(150)]);
+    let stock = bench.connect(150, false);
+    bench.say(stock, Message::Interested);
+    bench.say(stock, Message::Request(RawBlock { piece: 0, offset_bytes: 0, length_bytes: 16 << 10 }));
+    assert_eq!(bench.sending.len(), 1);
+}
+
+#[test]
+fn a_seed_offers_to_a_stock_client_that_has_nothing_and_sends_no_bit_field() {
+    let mut bench = Bench::new(SessionConfig::seed(id(200)));
+    let peer = bench.connect(2, false);
+    let offered = |bench: &Bench| bench.said.iter().any(|(_, message)| matches!(message, Message::Have(_)));
+    assert!(!offered(&bench), "its bit field may yet come");
+    bench.say(peer, Message::Interested);
+    assert!(offered(&bench));
+}
+
+#[test]
 fn a_stock_client_is_asked_for_blocks_of_16_kib_once_it_unchokes() {
     let mut bench = Bench::machine();
     let peer = bench.connect(2, false);

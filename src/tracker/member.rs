@@ -1,6 +1,6 @@
 //! A peer of a swarm.
 
-use super::{EXPIRY, IN_DEGREE_MAX, REPORTERS_TO_DROP};
+use super::{IN_DEGREE_MAX, REPORTERS_TO_DROP, Rhythm};
 use crate::torrent::PeerId;
 use crate::wire::{Announce, NamedPeer};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV4};
@@ -71,7 +71,7 @@ impl Member {
     }
 
     pub(super) fn is_silent(&self, now: Duration) -> bool {
-        now.saturating_sub(self.heard) > EXPIRY
+        now.saturating_sub(self.heard) > Rhythm::of(&self.peer_id).expiry
     }
 
     /// Whether anybody may be pointed at it.

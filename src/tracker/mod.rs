@@ -7,9 +7,11 @@
 mod host;
 mod member;
 mod random;
+mod rhythm;
 mod swarm;
 
 pub use host::TrackedHost;
+pub use rhythm::Rhythm;
 
 use crate::torrent::InfoHash;
 use crate::wire::{Announce, AnnounceReply, Event, NamedPeer, ScrapeEntry};
@@ -20,14 +22,6 @@ use std::net::IpAddr;
 use std::time::Duration;
 use swarm::Swarm;
 
-/// How often a peer is to announce, before each one's own share of [`INTERVAL_SPREAD_SECS`] is added.
-pub const INTERVAL_SECS: u32 = 24;
-/// Announces are spread over this much more, so that machines that started together do not stay together.
-pub const INTERVAL_SPREAD_SECS: u32 = 12;
-/// No peer is asked to announce more often than this.
-pub const MIN_INTERVAL_SECS: u32 = 5;
-/// A peer that has not announced for so long is dropped: it may miss one announce.
-pub const EXPIRY: Duration = Duration::from_secs(75);
 /// How many peers of its own rack a peer is pointed at.
 pub const RACK_PEERS_MAX: usize = 16;
 /// How many peers of other racks a peer is pointed at.
@@ -127,7 +121,7 @@ impl Tracker {
         let host = self.hosts.at(from).ok_or(Refusal::UnknownHost { ip: from })?;
         if announce.event == Event::Stopped {
             self.leave(host, &announce.info_hash);
-            return Ok(self.reply(&announce.info_hash, Vec::new()));
+            return Ok(self.reply(announce, Vec::new()));
         }
         let entry = self.hosts.get(host);
         if !entry.installing {
@@ -151,7 +145,7 @@ impl Tracker {
         let limit = announce.peers_wanted.map_or(usize::MAX, |wanted| wanted as usize);
         peers.truncate(limit);
         swarm.point(slot, from.is_ipv6(), limit - peers.len(), &mut self.random, &mut peers);
-        Ok(self.reply(&announce.info_hash, peers))
+        Ok(self.reply(announce, peers))
     }
 
     /// The numbers of these swarms, or of all where none is named.
@@ -188,11 +182,12 @@ impl Tracker {
         }
     }
 
-    fn reply(&mut self, hash: &InfoHash, peers: Vec<NamedPeer>) -> AnnounceReply {
-        let numbers = self.swarms.get(hash).map(Swarm::numbers).unwrap_or_default();
+    fn reply(&mut self, announce: &Announce, peers: Vec<NamedPeer>) -> AnnounceReply {
+        let rhythm = Rhythm::of(&announce.peer_id);
+        let numbers = self.swarms.get(&announce.info_hash).map(Swarm::numbers).unwrap_or_default();
         AnnounceReply {
-            interval_secs: INTERVAL_SECS + self.random.below(INTERVAL_SPREAD_SECS + 1),
-            min_interval_secs: Some(MIN_INTERVAL_SECS),
+            interval_secs: rhythm.draw_interval_secs(&mut self.random),
+            min_interval_secs: Some(rhythm.min_interval_secs),
             complete: numbers.complete,
             incomplete: numbers.incomplete,
             peers,

@@ -112,7 +112,7 @@ impl Swarm {
         named: &mut Vec<NamedPeer>,
     ) {
         let Some(member) = &mut self.slots[slot as usize].member else { return };
-        let (rack, complete) = (member.rack, member.complete);
+        let (rack, complete, ours) = (member.rack, member.complete, member.peer_id.is_rocks());
         let mut neighbours = std::mem::take(&mut member.neighbours);
         let mut near = 0;
         neighbours.retain(|pointer| match self.pointed(*pointer) {
@@ -130,9 +130,10 @@ impl Swarm {
         let wanted_far = OTHER_PEERS_MAX.min(limit).saturating_sub(far).min(others);
         self.choose(slot, rack, complete, true, wanted_near, random, &mut neighbours);
         self.choose(slot, rack, complete, false, wanted_far, random, &mut neighbours);
-        // Who needs nothing is of no use to who needs nothing.
+        // Who needs nothing is of no use to who needs nothing. Our machines come for what they need; stock clients may
+        // not be able to (transmission tries uTP first), so our complete machines go to them.
         let useful = neighbours.iter().filter_map(|pointer| self.pointed(*pointer));
-        let useful = useful.filter(|other| !(complete && other.complete));
+        let useful = useful.filter(|other| !(complete && (other.complete || (ours && other.peer_id.is_rocks()))));
         named.extend(useful.filter_map(|other| other.named(over_ipv6)).take(limit));
         if let Some(member) = &mut self.slots[slot as usize].member {
             member.neighbours = neighbours;

@@ -79,7 +79,7 @@ fn whoever_leaves_is_forgotten_at_once() {
         ("installed", |t| t.host_changed(host(0, None, false))),
         ("removed", |t| t.set_hosts([host(1, None, true)])),
         ("moved to another address", |t| t.host_changed(TrackedHost { addresses: vec![ip(5)], ..host(0, None, true) })),
-        ("silent", |t| t.sweep(EXPIRY + secs(2))),
+        ("silent", |t| t.sweep(Rhythm::OURS.expiry + secs(2))),
         ("takes no connections any more", |t| {
             t.announce(secs(1), ip(0), &Announce { port: 0, ..announce(0, 0) }).expect("known");
         }),
@@ -97,9 +97,36 @@ fn whoever_leaves_is_forgotten_at_once() {
 fn one_missed_announce_is_forgiven() {
     let mut tracker = tracker(&[None, None]);
     peers(&mut tracker, secs(0), 0);
-    assert_eq!(peers(&mut tracker, EXPIRY, 1), [address(0)]);
-    assert_eq!(peers(&mut tracker, EXPIRY + secs(1), 1), []);
-    assert!(2 * (INTERVAL_SECS + INTERVAL_SPREAD_SECS) < EXPIRY.as_secs() as u32);
+    assert_eq!(peers(&mut tracker, Rhythm::OURS.expiry, 1), [address(0)]);
+    assert_eq!(peers(&mut tracker, Rhythm::OURS.expiry + secs(1), 1), []);
+}
+
+#[test]
+fn a_stock_client_stays_in_the_list_for_as_long_as_it_lives() {
+    let mut tracker = tracker(&[None, None, None]);
+    let stock = |n: u32| Announce { peer_id: PeerId(*b"-lt0D80-abcdefghijkl"), ..announce(n, 0) };
+    let reply = tracker.announce(secs(0), ip(0), &stock(0)).expect("installing");
+    assert!(reply.interval_secs >= 300 && reply.min_interval_secs < Some(reply.interval_secs));
+    peers(&mut tracker, secs(0), 2);
+    // rtorrent announces every ten minutes, and one of its announces is lost.
+    assert_eq!(peers(&mut tracker, secs(1200), 1), [address(0)], "ours has died meanwhile");
+    assert_eq!(peers(&mut tracker, Rhythm::STOCK.expiry + secs(1), 1), []);
+}
+
+#[test]
+fn our_complete_machines_are_pointed_at_stock_clients_that_lack_something_and_at_nobody_else() {
+    let mut tracker = tracker(&[None; 5]);
+    let stock =
+        |n: u32, left_bytes| Announce { peer_id: PeerId(*b"-TR3000-abcdefghijkl"), left_bytes, ..announce(n, 0) };
+    tracker.announce(secs(0), ip(0), &stock(0, 1)).expect("installing");
+    tracker.announce(secs(0), ip(1), &stock(1, 0)).expect("installing");
+    peers(&mut tracker, secs(0), 2);
+    let complete = Announce { left_bytes: 0, ..announce(3, 0) };
+    let named = |reply: AnnounceReply| reply.peers.iter().map(|peer| peer.address).collect::<Vec<_>>();
+    assert_eq!(named(tracker.announce(secs(1), ip(3), &complete).expect("installing")), [address(0)]);
+    let mut theirs = named(tracker.announce(secs(1), ip(4), &stock(4, 0)).expect("installing"));
+    theirs.sort();
+    assert_eq!(theirs, [address(0), address(2)], "whom a stock client goes to is its own affair");
 }
 
 #[test]
@@ -199,7 +226,7 @@ fn as_many_as_wanted_and_the_seed_among_them() {
     assert_eq!(one.iter().map(|peer| peer.address.to_string()).collect::<Vec<_>>(), [SEED]);
     assert_eq!(ask(&mut tracker, Some(4), 100).len(), 4);
     assert_eq!(ask(&mut tracker, None, 100).len(), 10);
-    assert_eq!(ask(&mut tracker, None, 0).len(), 9, "who needs nothing needs no seed");
+    assert_eq!(ask(&mut tracker, None, 0).len(), 0, "who needs nothing needs nobody");
 }
 
 #[test]
@@ -231,9 +258,9 @@ fn one_host_cannot_make_endless_swarms() {
         }
     }
     assert_eq!(tracker.totals().swarms, SWARMS_MAX);
-    tracker.sweep(EXPIRY + secs(1));
+    tracker.sweep(Rhythm::OURS.expiry + secs(1));
     assert_eq!(tracker.totals().swarms, 0);
-    assert_eq!(peers(&mut tracker, EXPIRY + secs(2), 0), [], "empty swarms make room");
+    assert_eq!(peers(&mut tracker, Rhythm::OURS.expiry + secs(2), 0), [], "empty swarms make room");
 }
 
 #[test]
@@ -294,7 +321,7 @@ proptest! {
                         let found = (0..16).find(|&m| ip(m) == peer.address.ip()).expect("a host");
                         prop_assert!(found != n && installing.contains(&found));
                         let (when, port) = heard.get(&found).copied().expect("it has announced and not left");
-                        prop_assert!(now - when <= EXPIRY && peer.address.port() == port && port != 0);
+                        prop_assert!(now - when <= Rhythm::OURS.expiry && peer.address.port() == port && port != 0);
                     }
                     prop_assert_eq!(left > 0, reply.peers.first().is_some_and(|peer| peer.address.to_string() == SEED));
                 }

@@ -12,13 +12,13 @@ use super::NetError;
 use super::addresses::reachable_at;
 use super::http::server::listen;
 use super::log::Log;
+use super::seldom::Seldom;
 use crate::store::Store;
 use crate::torrent::InfoHash;
 use crate::tracker::{Refusal, Tracker};
 use crate::wire::{Announce, AnnounceReply, ScrapeEntry};
 use metrics::Counters;
 use picture::Picture;
-use std::collections::HashMap;
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
 use std::net::{IpAddr, SocketAddr};
@@ -26,10 +26,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
-/// How often one address is told of in the log as refused.
-const REFUSAL_LOG_INTERVAL: Duration = Duration::from_secs(60);
-/// The most refused addresses that are kept in mind.
-const REFUSED_MAX: usize = 4096;
 /// File descriptors that the service asks the system for.
 const DESCRIPTORS: u64 = 65_536;
 /// How long it may take to end.
@@ -40,7 +36,7 @@ struct Shared {
     tracker: Mutex<Tracker>,
     picture: Picture,
     counters: Counters,
-    refused: Mutex<HashMap<IpAddr, Instant>>,
+    refused: Seldom,
     /// The clock that the tracker sees begins here.
     epoch: Instant,
     /// Keys the connection ids of UDP; new with each start.
@@ -75,7 +71,7 @@ async fn run(
         tracker: Mutex::new(Tracker::new(secret.hash_one(address))),
         picture: Picture::default(),
         counters: Counters::default(),
-        refused: Mutex::default(),
+        refused: Seldom::default(),
         epoch: Instant::now(),
         secret,
         log: log.clone(),
@@ -126,31 +122,13 @@ impl Shared {
     fn note(&self, from: IpAddr, announce: &Announce, outcome: &Result<AnnounceReply, Refusal>) {
         if let Err(refusal) = outcome {
             Counters::count(&self.counters.refused);
-            if self.is_new_refusal(from) {
+            if self.refused.is_due(from) {
                 self.log.warning("refused", &[("address", &from), ("why", refusal)]);
             }
         }
         for bad in &announce.bad_peers {
             self.log.warning("reported-bad", &[("by", &from), ("peer", bad), ("swarm", &announce.info_hash)]);
         }
-    }
-
-    /// Whether this address was not refused a moment ago: a client that is refused asks again and again.
-    fn is_new_refusal(&self, from: IpAddr) -> bool {
-        let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = Instant::now();
-        if refused.len() >= REFUSED_MAX {
-            refused.retain(|_, when| now.duration_since(*when) < REFUSAL_LOG_INTERVAL);
-            if refused.len() >= REFUSED_MAX {
-                return false;
-            }
-        }
-        let last = refused.get(&from).copied();
-        let is_new = last.is_none_or(|when| now.duration_since(when) >= REFUSAL_LOG_INTERVAL);
-        if is_new {
-            refused.insert(from, now);
-        }
-        is_new
     }
 }
 

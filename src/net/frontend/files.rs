@@ -1,18 +1,22 @@
 //! Files over HTTP: ranges, validators, types (RFC 9110, sections 8.8, 13, 14).
 
+use super::pads;
 use crate::net::http::{Body, ByteRange, FileSlice, Request, Response, Segment};
 use crate::net::tree::{Tree, TreeFile};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-/// Answers a `GET` or `HEAD` of a file; its bytes are counted as they leave.
+/// Answers a `GET` or `HEAD` of a file; its bytes are counted as they leave. Pads are served, and not counted.
 pub(super) async fn answer(request: &Request, tree: &Arc<Tree>, path: &str, sent: &Arc<AtomicU64>) -> Response {
     match tree.file(path).await {
         Some(file) => match with_file(request, &file, content_type(path)) {
             response @ Response { status: 200 | 206, .. } => response.counted(sent),
             response => response,
         },
-        None => Response::text(404, "no such file in this distribution"),
+        None => match pads::length_bytes(path) {
+            Some(length_bytes) => pads::answer(request, length_bytes),
+            None => Response::text(404, "no such file in this distribution"),
+        },
     }
 }
 

@@ -9,6 +9,7 @@ mod compiler;
 mod files;
 mod installs;
 mod metrics;
+mod pads;
 mod routes;
 mod seeds;
 mod status;

@@ -6,7 +6,7 @@ use crate::net::log::Log;
 use crate::net::rate::Bucket;
 use crate::store::Store;
 use crate::swarm::SessionConfig;
-use crate::torrent::{InfoHash, Metainfo, PeerId};
+use crate::torrent::{InfoHash, Metainfo};
 use std::collections::HashSet;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -106,14 +106,10 @@ impl Seeds {
     }
 
     fn join(&self, supply: Supply) -> Member {
-        let mut random = [0; 20];
-        // Without randomness the name is the same after a restart, which does no harm.
-        let _ = getrandom::fill(&mut random);
-        let (unique, seed_value) = random.split_at(12);
-        let unique = unique.try_into().expect("twelve bytes were split off");
+        let (peer_id, seed_value) = crate::net::swarm_identity();
         Member::join(Setup {
-            config: SessionConfig::seed(PeerId::new(unique)),
-            seed_value: u64::from_be_bytes(seed_value.try_into().expect("eight bytes are left")),
+            config: SessionConfig::seed(peer_id),
+            seed_value,
             supply,
             web_seed: None,
             announcer: None,

@@ -135,6 +135,29 @@ async fn an_installation_that_never_ends_does_not_loop_for_ever() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn pads_are_zeros_for_whoever_asks_and_are_not_counted() {
+    let fixture = Fixture::new();
+    let running = fixture.serve().await;
+    let anybody = client(running.http, "127.1.0.9");
+    let pad = fixture.metainfo.layout().files().iter().find(|file| file.is_pad).expect("files are padded");
+    let path = format!("/install/distributions/el9/{}", pad.path.as_str());
+    let whole = anybody.get_whole(&path, &[]).await.expect("the pad");
+    assert_eq!(whole, vec![0; pad.length_bytes as usize]);
+    let part = anybody.get(&path, &[("Range", "bytes=1-2")]).await.expect("an answer");
+    let range = format!("bytes 1-2/{}", pad.length_bytes);
+    assert_eq!((part.status, part.headers.get("content-range")), (206, Some(range.as_str())));
+    assert_eq!(part.whole().await.expect("two bytes"), [0, 0][..]);
+    let refused = anybody.get(&path, &[("Range", &format!("bytes={}-", pad.length_bytes))]).await.expect("an answer");
+    assert_eq!(refused.status, 416);
+    let metrics = anybody.get_whole("/metrics", &[]).await.expect("numbers");
+    let metrics = String::from_utf8_lossy(&metrics).into_owned();
+    let counted = metrics.lines().find(|line| line.starts_with("rocks_http_package_bytes")).expect("it is counted");
+    assert!(counted.ends_with(" 0"), "{counted}");
+    let endless = "/install/distributions/el9/.pad/1099511627776";
+    assert_eq!(anybody.get(endless, &[]).await.expect("an answer").status, 404);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn packages_are_served_with_ranges_and_validators_and_nothing_leaves_the_tree() {
     let fixture = Fixture::new();
     fixture.write("secret", "never sent");

@@ -3,18 +3,23 @@
 use super::link;
 use super::owner::{Input, Member};
 use crate::net::log::Log;
+use crate::net::seldom::Seldom;
 use crate::swarm::Direction;
 use crate::torrent::InfoHash;
 use std::collections::HashMap;
-use std::net::IpAddr;
-use std::sync::{Arc, RwLock};
+use std::io::{Error, ErrorKind};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex, RwLock};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
-use tokio::time::timeout;
 
 /// Handshakes under way at one time; at the limit the next connection waits in the backlog.
 const HANDSHAKES_MAX: usize = 512;
+
+/// Handshakes under way with one address; at the limit its next connection is closed, so that one machine that does not
+/// finish its handshakes keeps nobody out.
+const HANDSHAKES_PER_ADDRESS_MAX: usize = 32;
 
 /// Says whether a peer at this address may come in.
 type Admit = Arc<dyn Fn(IpAddr) -> bool + Send + Sync>;
@@ -24,13 +29,15 @@ type Admit = Arc<dyn Fn(IpAddr) -> bool + Send + Sync>;
 pub struct Door {
     members: Arc<RwLock<HashMap<InfoHash, Member>>>,
     admit: Admit,
+    greeting: Arc<Mutex<HashMap<IpAddr, usize>>>,
+    refused: Arc<Seldom>,
     log: Log,
 }
 
 impl Door {
     /// A door that lets in whom `admit` names.
     pub fn new(admit: impl Fn(IpAddr) -> bool + Send + Sync + 'static, log: Log) -> Self {
-        Self { members: Arc::default(), admit: Arc::new(admit), log }
+        Self { members: Arc::default(), admit: Arc::new(admit), greeting: Arc::default(), refused: Arc::default(), log }
     }
 
     /// Opens the door to this swarm.
@@ -62,25 +69,59 @@ impl Door {
                 tokio::time::sleep(Duration::from_millis(50)).await;
                 continue;
             };
+            let ip = address.ip().to_canonical();
+            if !self.begins(ip) {
+                self.refuse(address, &"too many handshakes at once");
+                continue;
+            }
             let door = self.clone();
             tokio::spawn(async move {
-                let limit = Duration::from_secs(link::HANDSHAKE_SECS_MAX);
-                let _ = timeout(limit, door.take_in(tcp, address)).await;
+                if let Err(why) = link::in_time(door.take_in(tcp, address)).await {
+                    door.refuse(address, &why);
+                }
+                door.ends(ip);
                 drop(place);
             });
         }
     }
 
-    async fn take_in(&self, tcp: TcpStream, address: std::net::SocketAddr) -> std::io::Result<()> {
+    /// Counts a handshake with this address; false where there are too many.
+    fn begins(&self, ip: IpAddr) -> bool {
+        let mut greeting = self.greeting.lock().expect("nobody panics while holding the handshakes");
+        let count = greeting.entry(ip).or_default();
+        *count += 1;
+        *count <= HANDSHAKES_PER_ADDRESS_MAX || {
+            *count -= 1;
+            false
+        }
+    }
+
+    fn ends(&self, ip: IpAddr) {
+        let mut greeting = self.greeting.lock().expect("nobody panics while holding the handshakes");
+        if let Some(count) = greeting.get_mut(&ip) {
+            *count -= 1;
+            if *count == 0 {
+                greeting.remove(&ip);
+            }
+        }
+    }
+
+    fn refuse(&self, address: SocketAddr, reason: &dyn std::fmt::Display) {
+        if self.refused.is_due(address.ip().to_canonical()) {
+            self.log.warning("peer-refused", &[("address", &address), ("reason", reason)]);
+        }
+    }
+
+    async fn take_in(&self, tcp: TcpStream, address: SocketAddr) -> std::io::Result<()> {
         let admit = Arc::clone(&self.admit);
         let admitted = tokio::task::spawn_blocking(move || admit(address.ip())).await.unwrap_or(false);
         if !admitted {
-            self.log.warning("peer-refused", &[("address", &address), ("reason", &"not a host that is installing")]);
-            return Ok(());
+            return Err(Error::new(ErrorKind::PermissionDenied, "not a host that is installing"));
         }
         tcp.set_nodelay(true)?;
         let (theirs, rest) = link::receive_handshake(&tcp).await?;
-        let Some(member) = self.member(theirs.info_hash) else { return Ok(()) };
+        let unknown = || Error::new(ErrorKind::NotFound, format!("no swarm {} here", theirs.info_hash));
+        let member = self.member(theirs.info_hash).ok_or_else(unknown)?;
         link::write_all(&tcp, &link::encoded(member.info_hash(), member.peer_id())).await?;
         let direction = Direction::Incoming;
         member.tell(Input::Linked { tcp, theirs, rest, address, direction }).await;

@@ -12,6 +12,7 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 use rustix::net::SendFlags;
 use std::collections::{HashSet, VecDeque};
 use std::io::{Error, ErrorKind};
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -22,7 +23,7 @@ use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
 /// How long a handshake may take.
-pub(super) const HANDSHAKE_SECS_MAX: u64 = 5;
+const HANDSHAKE_SECS_MAX: u64 = 5;
 /// What waits to be sent on one connection; a peer that lets more pile up is dropped.
 pub(super) const OUT_MAX: usize = 8192;
 /// How long a peer may say nothing, not even a keep-alive.
@@ -59,6 +60,7 @@ pub(super) type Expected = Arc<Mutex<HashSet<RawBlock>>>;
 /// The owner's end of a connection; dropping it ends the connection.
 #[derive(Debug)]
 pub(super) struct Link {
+    pub(super) address: SocketAddr,
     pub(super) out: mpsc::Sender<Out>,
     pub(super) expected: Expected,
     tasks: [AbortHandle; 2],
@@ -78,6 +80,12 @@ pub(super) async fn greet(tcp: &TcpStream, info_hash: InfoHash, us: PeerId) -> s
         return Err(Error::new(ErrorKind::InvalidData, "another swarm"));
     }
     Ok((theirs, rest))
+}
+
+/// Gives a handshake its time and no more.
+pub(super) async fn in_time<T>(handshake: impl Future<Output = std::io::Result<T>>) -> std::io::Result<T> {
+    let limit = Duration::from_secs(HANDSHAKE_SECS_MAX);
+    timeout(limit, handshake).await.map_err(|_| Error::new(ErrorKind::TimedOut, "its handshake does not end"))?
 }
 
 /// Our handshake as bytes.
@@ -104,7 +112,7 @@ pub(super) async fn receive_handshake(tcp: &TcpStream) -> std::io::Result<(Hands
 }
 
 /// Starts the two tasks of a connection.
-pub(super) fn start(tcp: TcpStream, rest: BytesMut, peer: PeerKey, common: &Common) -> Link {
+pub(super) fn start(tcp: TcpStream, rest: BytesMut, (peer, address): (PeerKey, SocketAddr), common: &Common) -> Link {
     let tcp = Arc::new(tcp);
     let (out, outgoing) = mpsc::channel(OUT_MAX);
     let expected = Expected::default();
@@ -120,14 +128,14 @@ pub(super) fn start(tcp: TcpStream, rest: BytesMut, peer: PeerKey, common: &Comm
     let writer = Writer { tcp, peer, common: common.clone() };
     let (lost, also_lost) = (common.to_owner.clone(), common.to_owner.clone());
     let read = tokio::spawn(async move {
-        let _ = reader.run().await;
-        let _ = lost.send(Input::Lost(peer)).await;
+        let why = reader.run().await.err();
+        let _ = lost.send(Input::Lost(peer, why)).await;
     });
     let write = tokio::spawn(async move {
-        let _ = writer.run(outgoing).await;
-        let _ = also_lost.send(Input::Lost(peer)).await;
+        let why = writer.run(outgoing).await.err();
+        let _ = also_lost.send(Input::Lost(peer, why)).await;
     });
-    Link { out, expected, tasks: [read.abort_handle(), write.abort_handle()] }
+    Link { address, out, expected, tasks: [read.abort_handle(), write.abort_handle()] }
 }
 
 struct Reader {
@@ -152,7 +160,7 @@ impl Reader {
             }
             let limit = if self.buffer.is_empty() { SILENCE_SECS_MAX } else { STALL_SECS_MAX };
             let read = timeout(Duration::from_secs(limit), read_some(&self.tcp, &mut self.buffer, READ_BYTES)).await;
-            read.map_err(|_| Error::from(ErrorKind::TimedOut))??;
+            read.map_err(|_| stalled())??;
         }
     }
 
@@ -254,7 +262,7 @@ impl Reader {
     async fn fill(&self, into: &mut BytesMut, most: usize) -> std::io::Result<()> {
         let most = if self.common.download.is_some() { most.min(PACED_BYTES_MAX) } else { most };
         let read = timeout(Duration::from_secs(STALL_SECS_MAX), read_some(&self.tcp, into, most)).await;
-        read.map_err(|_| Error::from(ErrorKind::TimedOut))?
+        read.map_err(|_| stalled())?
     }
 
     async fn book(&self, bytes: usize) {
@@ -346,6 +354,10 @@ impl Writer {
     }
 }
 
+fn stalled() -> Error {
+    Error::new(ErrorKind::TimedOut, "nothing came for too long")
+}
+
 /// Reads at most so many bytes behind what is there; the end of the connection is an error.
 async fn read_some(tcp: &TcpStream, buffer: &mut BytesMut, most: usize) -> std::io::Result<()> {
     buffer.reserve(most.min(READ_BYTES));
@@ -379,7 +391,9 @@ async fn write_flagged(tcp: &TcpStream, mut bytes: &[u8], flags: SendFlags) -> s
 }
 
 async fn within_stall<T>(work: impl Future<Output = std::io::Result<T>>) -> std::io::Result<T> {
-    timeout(Duration::from_secs(3 * STALL_SECS_MAX), work).await.map_err(|_| Error::from(ErrorKind::TimedOut))?
+    timeout(Duration::from_secs(3 * STALL_SECS_MAX), work)
+        .await
+        .map_err(|_| Error::new(ErrorKind::TimedOut, "it took nothing for too long"))?
 }
 
 /// The bits of a bit field that an earlier one of the same length did not have.

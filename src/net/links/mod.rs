@@ -5,6 +5,8 @@
 //! the session never sees it. Digests are compared on blocking threads.
 
 mod door;
+#[cfg(test)]
+mod hostile;
 mod link;
 mod owner;
 mod supply;

@@ -6,14 +6,17 @@ use crate::cache::CacheError;
 use crate::net::http;
 use crate::net::log::Log;
 use crate::net::rate::Bucket;
+use crate::net::seldom::Seldom;
 use crate::swarm::{
-    Action, AnnounceEvent, Direction, Event, Message, PeerKey, Session, SessionConfig, Source, Totals, WebSeedOutcome,
+    Action, AnnounceEvent, Direction, Event, Message, PeerKey, Reason, Session, SessionConfig, Source, Totals,
+    WebSeedOutcome,
 };
 use crate::torrent::{Block, InfoHash, PeerId, PieceIndex};
 use crate::wire::Handshake;
 use bytes::{Bytes, BytesMut};
 use std::collections::{BTreeMap, HashMap};
 use std::future::Future;
+use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -78,11 +81,29 @@ pub struct Progress {
 
 /// What happens to a member.
 pub(super) enum Input {
-    Linked { tcp: TcpStream, theirs: Handshake, rest: BytesMut, address: SocketAddr, direction: Direction },
-    Lost(PeerKey),
-    Block { peer: PeerKey, block: Block, data: Bytes },
-    Http { piece: PieceIndex, outcome: Result<Vec<Bytes>, WebSeedOutcome> },
-    Stored { piece: PieceIndex, source: Source, result: Result<(), CacheError> },
+    Linked {
+        tcp: TcpStream,
+        theirs: Handshake,
+        rest: BytesMut,
+        address: SocketAddr,
+        direction: Direction,
+    },
+    /// A connection ended: by the other, or because of what it sent or did not send.
+    Lost(PeerKey, Option<std::io::Error>),
+    Block {
+        peer: PeerKey,
+        block: Block,
+        data: Bytes,
+    },
+    Http {
+        piece: PieceIndex,
+        outcome: Result<Vec<Bytes>, WebSeedOutcome>,
+    },
+    Stored {
+        piece: PieceIndex,
+        source: Source,
+        result: Result<(), CacheError>,
+    },
     Event(Event),
     Stop(oneshot::Sender<()>),
 }
@@ -125,6 +146,7 @@ impl Member {
             setup,
             common,
             told,
+            told_of: BTreeMap::new(),
         };
         tokio::spawn(owner.run(inputs));
         Self { info_hash, peer_id, to_owner, progress, uploaded }
@@ -186,6 +208,8 @@ struct Owner {
     setup: Setup,
     common: Common,
     told: watch::Sender<Progress>,
+    /// Whom the log was told of lately, by event.
+    told_of: BTreeMap<&'static str, Seldom>,
 }
 
 impl Owner {
@@ -224,15 +248,11 @@ impl Owner {
             Input::Linked { tcp, theirs, rest, address, direction } => {
                 let peer = PeerKey(self.next_key);
                 self.next_key += 1;
-                self.links.insert(peer, link::start(tcp, rest, peer, &self.common));
+                self.links.insert(peer, link::start(tcp, rest, (peer, address), &self.common));
                 let (fast, extended) = (theirs.reserved.fast(), theirs.reserved.extended());
                 self.handle(Event::PeerConnected { peer, id: theirs.peer_id, address, direction, fast, extended });
             }
-            Input::Lost(peer) => {
-                if self.links.remove(&peer).is_some() {
-                    self.handle(Event::PeerLost { peer });
-                }
-            }
+            Input::Lost(peer, why) => self.lost(peer, why),
             Input::Block { peer, block, data } => {
                 if !data.is_empty() && self.links.contains_key(&peer) && self.session.expects(peer, block) {
                     self.parts.entry((block.piece, Source::Peer(peer))).or_default().insert(block.offset_bytes, data);
@@ -268,6 +288,31 @@ impl Owner {
         }
     }
 
+    fn lost(&mut self, peer: PeerKey, why: Option<std::io::Error>) {
+        let Some(link) = self.links.get(&peer) else { return };
+        let address = link.address;
+        match why {
+            Some(why) if why.kind() == ErrorKind::InvalidData => {
+                self.tell_of("peer-malformed", address, &why);
+                self.handle(Event::PeerMalformed { peer });
+            }
+            why => {
+                if let Some(why) = why.filter(|why| why.kind() == ErrorKind::TimedOut) {
+                    self.tell_of("peer-dropped", address, &why);
+                }
+                self.links.remove(&peer);
+                self.handle(Event::PeerLost { peer });
+            }
+        }
+    }
+
+    /// Says in the log what an address did, once in a while for each address and event.
+    fn tell_of(&mut self, event: &'static str, address: SocketAddr, reason: &dyn std::fmt::Display) {
+        if self.told_of.entry(event).or_default().is_due(address.ip()) {
+            self.setup.log.warning(event, &[("address", &address), ("reason", reason)]);
+        }
+    }
+
     fn stored(&mut self, piece: PieceIndex, source: Source, result: Result<(), CacheError>) {
         match result {
             Ok(()) => self.handle(Event::Verified { piece, source, ok: true }),
@@ -286,8 +331,11 @@ impl Owner {
         match action {
             Action::Connect { address } => self.connect(address),
             Action::Disconnect { peer, reason } => {
-                if self.links.remove(&peer).is_some() && reason.is_ban() {
-                    self.setup.log.warning("peer-banned", &[("peer", &peer.0), ("reason", &reason)]);
+                // A ban is told of by the report that comes with it.
+                if let Some(link) = self.links.remove(&peer)
+                    && reason == Reason::Silent
+                {
+                    self.tell_of("peer-dropped", link.address, &reason);
                 }
             }
             Action::Send { peer, message } => self.send(peer, message),
@@ -306,7 +354,7 @@ impl Owner {
                 }
             }
             Action::Report { address, reason, .. } => {
-                self.setup.log.warning("peer-reported", &[("address", &address), ("reason", &reason)]);
+                self.tell_of("peer-banned", address, &reason);
             }
         }
     }
@@ -318,8 +366,7 @@ impl Owner {
             let connecting = timeout(Duration::from_millis(CONNECT_MILLIS_MAX), http::connect(address, bind));
             let linked = async {
                 let tcp = connecting.await.ok()?.ok()?;
-                let limit = Duration::from_secs(link::HANDSHAKE_SECS_MAX);
-                let (theirs, rest) = timeout(limit, link::greet(&tcp, info_hash, us)).await.ok()?.ok()?;
+                let (theirs, rest) = link::in_time(link::greet(&tcp, info_hash, us)).await.ok()?;
                 Some(Input::Linked { tcp, theirs, rest, address, direction: Direction::Outgoing })
             };
             let input = linked.await.unwrap_or(Input::Event(Event::ConnectFailed { address }));

@@ -18,7 +18,7 @@ use crate::net::proxy::{Door, Loaded};
 use crate::net::rate::Bucket;
 use crate::net::report::Phase;
 use crate::swarm::{Event, SessionConfig};
-use crate::torrent::{LayoutFile, Metainfo, PeerId, PieceIndex};
+use crate::torrent::{LayoutFile, Metainfo, PieceIndex};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -234,10 +234,7 @@ fn join(
     let at = SocketAddr::new(options.bind.unwrap_or(Ipv4Addr::UNSPECIFIED.into()), options.peer_port);
     let listener = server::listen(at)?;
     let port = listener.local_addr().map_err(|source| NetError::Listen { address: at, source })?.port();
-    let mut random = [0; 20];
-    getrandom::fill(&mut random).map_err(|error| NetError::Said(format!("no randomness: {error}")))?;
-    let (unique, seed_value) = random.split_at(12);
-    let peer_id = PeerId::new(unique.try_into().expect("twelve bytes were split off"));
+    let (peer_id, seed_value) = crate::net::swarm_identity();
     let own_key = |name: &str| metainfo.envelope.own.get(name).and_then(|value| std::str::from_utf8(value).ok());
     let config = SessionConfig {
         address: options.bind.map(|ip| SocketAddr::new(ip, port)),
@@ -249,7 +246,7 @@ fn join(
     let announcer = tracker::announcer(metainfo, metainfo_path, peer_id, port, options.bind, Arc::clone(client));
     let member = Member::join(Setup {
         config,
-        seed_value: u64::from_be_bytes(seed_value.try_into().expect("eight bytes are left")),
+        seed_value,
         supply: Supply::Cache(Arc::clone(cache)),
         web_seed: Some(web_seed.clone()),
         announcer: Some(announcer),

@@ -1,0 +1,56 @@
+//! What would be told again and again, by a client that tries again and again, is told once a while.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// How often one address is told of.
+const INTERVAL: Duration = Duration::from_secs(60);
+/// The most addresses that are kept in mind; where more than these were told of, the others are not.
+const ADDRESSES_MAX: usize = 4096;
+
+/// Addresses that a log was told of.
+#[derive(Debug, Default)]
+pub(super) struct Seldom(Mutex<HashMap<IpAddr, Instant>>);
+
+impl Seldom {
+    /// Whether this address is to be told of now; if so, it is not for a while.
+    pub(super) fn is_due(&self, ip: IpAddr) -> bool {
+        self.is_due_at(ip, Instant::now())
+    }
+
+    fn is_due_at(&self, ip: IpAddr, now: Instant) -> bool {
+        let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.len() >= ADDRESSES_MAX {
+            told.retain(|_, when| now.duration_since(*when) < INTERVAL);
+            if told.len() >= ADDRESSES_MAX {
+                return false;
+            }
+        }
+        let is_due = told.get(&ip).is_none_or(|when| now.duration_since(*when) >= INTERVAL);
+        if is_due {
+            told.insert(ip, now);
+        }
+        is_due
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::Ipv4Addr;
+
+    #[test]
+    fn an_address_is_told_of_once_a_while_and_no_more_than_fit() {
+        let (seldom, begin) = (Seldom::default(), Instant::now());
+        let address = |n: u32| IpAddr::from(Ipv4Addr::from(n));
+        assert!(seldom.is_due_at(address(0), begin) && !seldom.is_due_at(address(0), begin));
+        for n in 1..ADDRESSES_MAX as u32 {
+            assert!(seldom.is_due_at(address(n), begin));
+        }
+        assert!(!seldom.is_due_at(address(u32::MAX), begin), "no room");
+        assert!(seldom.is_due_at(address(0), begin + INTERVAL));
+        assert!(seldom.is_due_at(address(u32::MAX), begin + INTERVAL));
+    }
+}
