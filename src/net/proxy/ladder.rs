@@ -11,7 +11,7 @@ pub const OUTAGE: Duration = Duration::from_secs(120);
 /// Where nothing has come from the swarm for this long, the frontend is asked.
 const FALLBACK: Duration = Duration::from_secs(2);
 /// How long a source that is asked may stand still; doubled after every two in a row that did, up to the second.
-const STALL: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(20));
+const STALL: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(10));
 /// The pause after a source failed.
 const PAUSE: Duration = Duration::from_millis(400);
 /// What one stall may cost the installer: waiting for the swarm, then for the frontend.
@@ -78,7 +78,8 @@ impl Ladder {
 
     /// What to do now; `has_swarm` says whether other machines may bring it.
     pub(super) fn step(&mut self, now: Duration, has_swarm: bool) -> Step {
-        let give_up_at = self.fed_at + OUTAGE;
+        // A question of the outage's last moments may still stand still: the one behind it belongs to the outage too.
+        let give_up_at = self.fed_at + OUTAGE + STALL.1 + PAUSE;
         if now >= give_up_at {
             return Step::GiveUp;
         }
@@ -174,7 +175,7 @@ mod tests {
 
     #[test]
     fn an_outage_is_outlived_for_its_time_and_no_longer() {
-        for (down, survives) in [(110, true), (125, false)] {
+        for (down, survives) in [(119, true), (132, false)] {
             for kind in [Source::Fails, Source::Stalls] {
                 let back = Duration::from_secs(down);
                 let frontend = |_, now| if now < back { kind } else { SOON };
