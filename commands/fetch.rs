@@ -6,7 +6,7 @@ use rocks::cluster::Rate;
 use rocks::net::log::Log;
 use rocks::net::node::{self, Options, Progress};
 use rocks::net::proxy::DEFAULT_DOOR;
-use rocks::trust::PublicKey;
+use rocks::trust::{Fingerprint, PublicKey};
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -15,7 +15,8 @@ use std::time::Duration;
 ///
 /// What an installing machine runs. It asks the frontend for its profile, writes the Kickstart file, brings its
 /// packages in from the frontend and from the machines that install now, and serves its installer at the proxy
-/// address until the machine starts anew.
+/// address until the machine starts anew. What is for this machine alone goes over TLS, unless the frontend is on this
+/// very machine; packages go in the clear where the URL says http, since every byte of them is verified.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Example:
@@ -61,15 +62,21 @@ pub(crate) struct Args {
     /// Ask a frontend that does not answer for so long
     #[arg(long, value_name = "SECS", default_value_t = 15)]
     patience: u64,
-    /// Take only a distribution that this key has signed (64 hexadecimal digits) [default: any]
+    /// Take only a distribution that this key has signed (64 hexadecimal digits) [default: the frontend's, as it says]
     #[arg(long, value_name = "KEY", value_parser = |text: &str| PublicKey::parse(text))]
     key: Option<PublicKey>,
-    /// The token of this installation, from the machine's boot script
+    /// The token of this installation, from the machine's boot script [default: the frontend is asked for it]
     #[arg(long, value_name = "TOKEN")]
     token: Option<String>,
-    /// The certificate of the cluster's authority (PEM), for an https frontend
+    /// The certificate of the cluster's authority (PEM): no other frontend is believed
     #[arg(long, value_name = "FILE")]
     authority: Option<PathBuf>,
+    /// The same by its fingerprint, as rocks serve logs it (64 hexadecimal digits)
+    #[arg(long, value_name = "FINGERPRINT", conflicts_with = "authority", value_parser = |text: &str| Fingerprint::parse(text))]
+    pin: Option<Fingerprint>,
+    /// Speak plain HTTP only, token and profile included: for a frontend that serves with --security open
+    #[arg(long, conflicts_with_all = ["authority", "pin"])]
+    plain: bool,
 }
 
 pub(crate) fn run(_context: &Context, args: Args) -> anyhow::Result<()> {
@@ -91,6 +98,8 @@ pub(crate) fn run(_context: &Context, args: Args) -> anyhow::Result<()> {
         key: args.key,
         token: args.token,
         authority: args.authority,
+        pin: args.pin,
+        plain: args.plain,
     };
     let bar = ui::byte_progress(0, "packages");
     let shown = bar.clone();

@@ -3,7 +3,7 @@
 use crate::context::Context;
 use crate::ui;
 use rocks::cluster::Rate;
-use rocks::net::frontend::{self, Options};
+use rocks::net::frontend::{self, Options, Security};
 use rocks::net::log::Log;
 use std::net::SocketAddr;
 
@@ -26,12 +26,31 @@ pub(crate) struct Args {
     /// Send no more than this, such as 1gbit or 100MB/s [default: no limit]
     #[arg(long, value_name = "RATE")]
     rate: Option<Rate>,
-    /// Offer TLS at the same port, with a certificate of the cluster's own authority (keys/authority.pem)
-    #[arg(long)]
-    tls: bool,
-    /// Give a profile only to a machine that shows the token of its installation, which stands in its boot script
-    #[arg(long)]
-    require_token: bool,
+    /// What a machine must show for its profile; this machine itself (loopback) is exempt unless strict
+    #[arg(long, value_name = "HOW", value_enum, default_value_t)]
+    security: Proof,
+}
+
+/// What a machine must show.
+#[derive(Debug, Clone, Copy, Default, clap::ValueEnum)]
+enum Proof {
+    /// Nothing: its address or a card it names is enough, over plain HTTP
+    Open,
+    /// The token of its installation, over TLS with the cluster's own authority
+    #[default]
+    Guarded,
+    /// The same over loopback too, and the token from its boot script alone
+    Strict,
+}
+
+impl From<Proof> for Security {
+    fn from(proof: Proof) -> Self {
+        match proof {
+            Proof::Open => Self::Open,
+            Proof::Guarded => Self::Guarded,
+            Proof::Strict => Self::Strict,
+        }
+    }
 }
 
 pub(crate) fn run(context: &Context, args: Args) -> anyhow::Result<()> {
@@ -40,8 +59,7 @@ pub(crate) fn run(context: &Context, args: Args) -> anyhow::Result<()> {
         peer_port: args.peer_port,
         rate: args.rate,
         cluster: context.cluster().to_owned(),
-        requires_token: args.require_token,
-        offers_tls: args.tls,
+        security: args.security.into(),
     };
     let store = context.store_to_write()?.authored_by("rocks serve");
     Ok(frontend::serve(&options, store, Log::new(ui::log))?)

@@ -534,7 +534,7 @@ _rocks() {
             return 0
             ;;
         rocks__subcmd__fetch)
-            opts="-h --frontend --kickstart --cache --proxy --bind --exit-when-complete --linger --http-only --everything --rate --peer-port --summary --patience --key --token --authority --cluster --help"
+            opts="-h --frontend --kickstart --cache --proxy --bind --exit-when-complete --linger --http-only --everything --rate --peer-port --summary --patience --key --token --authority --pin --plain --cluster --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -589,6 +589,10 @@ _rocks() {
                     return 0
                     ;;
                 --authority)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --pin)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -998,7 +1002,7 @@ _rocks() {
             return 0
             ;;
         rocks__subcmd__serve)
-            opts="-h --listen --peer-port --rate --tls --require-token --cluster --help"
+            opts="-h --listen --peer-port --rate --security --cluster --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1014,6 +1018,10 @@ _rocks() {
                     ;;
                 --rate)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --security)
+                    COMPREPLY=($(compgen -W "open guarded strict" -- "${cur}"))
                     return 0
                     ;;
                 --cluster)

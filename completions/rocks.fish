@@ -147,13 +147,15 @@ complete -c rocks -n "__fish_rocks_using_subcommand fetch" -l rate -d 'Send no m
 complete -c rocks -n "__fish_rocks_using_subcommand fetch" -l peer-port -d 'The port that other machines come to; 0 for any' -r
 complete -c rocks -n "__fish_rocks_using_subcommand fetch" -l summary -d 'Write bytes and seconds here as JSON, the moment the set is complete' -r -F
 complete -c rocks -n "__fish_rocks_using_subcommand fetch" -l patience -d 'Ask a frontend that does not answer for so long' -r
-complete -c rocks -n "__fish_rocks_using_subcommand fetch" -l key -d 'Take only a distribution that this key has signed (64 hexadecimal digits) [default: any]' -r
-complete -c rocks -n "__fish_rocks_using_subcommand fetch" -l token -d 'The token of this installation, from the machine\'s boot script' -r
-complete -c rocks -n "__fish_rocks_using_subcommand fetch" -l authority -d 'The certificate of the cluster\'s authority (PEM), for an https frontend' -r -F
+complete -c rocks -n "__fish_rocks_using_subcommand fetch" -l key -d 'Take only a distribution that this key has signed (64 hexadecimal digits) [default: the frontend\'s, as it says]' -r
+complete -c rocks -n "__fish_rocks_using_subcommand fetch" -l token -d 'The token of this installation, from the machine\'s boot script [default: the frontend is asked for it]' -r
+complete -c rocks -n "__fish_rocks_using_subcommand fetch" -l authority -d 'The certificate of the cluster\'s authority (PEM): no other frontend is believed' -r -F
+complete -c rocks -n "__fish_rocks_using_subcommand fetch" -l pin -d 'The same by its fingerprint, as rocks serve logs it (64 hexadecimal digits)' -r
 complete -c rocks -n "__fish_rocks_using_subcommand fetch" -l cluster -d 'Where the cluster lives: rocks.redb, keys/ and the site\'s own graphs/ and templates/ [default: /var/lib/rocks for root, else the user\'s data folder]' -r -F
 complete -c rocks -n "__fish_rocks_using_subcommand fetch" -l exit-when-complete -d 'End when the set is complete, rather than when the machine starts anew'
 complete -c rocks -n "__fish_rocks_using_subcommand fetch" -l http-only -d 'Fetch everything from the frontend over HTTP, without other machines'
 complete -c rocks -n "__fish_rocks_using_subcommand fetch" -l everything -d 'Fetch the whole distribution instead of this machine\'s install set'
+complete -c rocks -n "__fish_rocks_using_subcommand fetch" -l plain -d 'Speak plain HTTP only, token and profile included: for a frontend that serves with --security open'
 complete -c rocks -n "__fish_rocks_using_subcommand fetch" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c rocks -n "__fish_rocks_using_subcommand generate" -l cluster -d 'Where the cluster lives: rocks.redb, keys/ and the site\'s own graphs/ and templates/ [default: /var/lib/rocks for root, else the user\'s data folder]' -r -F
 complete -c rocks -n "__fish_rocks_using_subcommand generate" -s h -l help -d 'Print help'
@@ -224,9 +226,10 @@ complete -c rocks -n "__fish_rocks_using_subcommand report-dhcp" -s h -l help -d
 complete -c rocks -n "__fish_rocks_using_subcommand serve" -l listen -d 'Where to listen for HTTP' -r
 complete -c rocks -n "__fish_rocks_using_subcommand serve" -l peer-port -d 'The port to listen at for BitTorrent peers, at the same address' -r
 complete -c rocks -n "__fish_rocks_using_subcommand serve" -l rate -d 'Send no more than this, such as 1gbit or 100MB/s [default: no limit]' -r
+complete -c rocks -n "__fish_rocks_using_subcommand serve" -l security -d 'What a machine must show for its profile; this machine itself (loopback) is exempt unless strict' -r -f -a "open\t'Nothing: its address or a card it names is enough, over plain HTTP'
+guarded\t'The token of its installation, over TLS with the cluster\'s own authority'
+strict\t'The same over loopback too, and the token from its boot script alone'"
 complete -c rocks -n "__fish_rocks_using_subcommand serve" -l cluster -d 'Where the cluster lives: rocks.redb, keys/ and the site\'s own graphs/ and templates/ [default: /var/lib/rocks for root, else the user\'s data folder]' -r -F
-complete -c rocks -n "__fish_rocks_using_subcommand serve" -l tls -d 'Offer TLS at the same port, with a certificate of the cluster\'s own authority (keys/authority.pem)'
-complete -c rocks -n "__fish_rocks_using_subcommand serve" -l require-token -d 'Give a profile only to a machine that shows the token of its installation, which stands in its boot script'
 complete -c rocks -n "__fish_rocks_using_subcommand serve" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c rocks -n "__fish_rocks_using_subcommand set-attribute" -l host -d 'For these hosts only, as a node set' -r
 complete -c rocks -n "__fish_rocks_using_subcommand set-attribute" -l appliance -d 'For the hosts of this appliance' -r

@@ -52,6 +52,13 @@ fn is_zero(number: &u32) -> bool {
     *number == 0
 }
 
+impl Boot {
+    /// Whether nobody has ever said what the host does: it was added, and is to install once it comes.
+    pub fn was_never_told(&self) -> bool {
+        self.changed == jiff::Timestamp::UNIX_EPOCH
+    }
+}
+
 impl BootAction {
     /// The word a user types.
     pub fn as_str(self) -> &'static str {

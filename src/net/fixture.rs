@@ -1,17 +1,19 @@
 //! A small cluster for the tests of this room: a tree of files, its metainfo, a store with two hosts.
 
-use super::frontend::{Options, Running};
+use super::frontend::{Options, Running, Security};
 use super::http::client::{Client, Origin};
 use super::log::Log;
 use crate::cluster::{
     Arch, Distribution, DistributionName, Host, HostName, Interface, MacAddress, Network, NetworkName, Package, Release,
 };
-use crate::distribution::{Comps, Entry, INDEX_BLOB, Index};
+use crate::distribution::{Comps, Entry, INDEX_BLOB, Index, SERIAL_KEY, SIGNATURE_KEY};
 use crate::store::Store;
 use crate::torrent::{Metainfo, MetainfoBuilder, hash_reader};
+use crate::trust::{Keys, SnapshotClaim};
 use sha2::{Digest, Sha256};
+use std::collections::HashSet;
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// The length of a piece of the fixture.
@@ -51,7 +53,8 @@ impl Fixture {
             let (length, hashes) = hash_reader(&bytes[..], PIECE).expect("in memory");
             builder.file(name, length, hashes).expect("a file");
         }
-        let metainfo = builder.finish().expect("metainfo");
+        let mut metainfo = builder.finish().expect("metainfo");
+        sign(&mut metainfo, folder.path());
         let store = Arc::new(Store::in_memory().expect("a store"));
         fill(&store, tree, &metainfo, &files);
         let fixture = Self { folder, metainfo, files, store };
@@ -76,23 +79,67 @@ impl Fixture {
 
     /// A frontend of this cluster.
     pub(super) async fn serve(&self) -> Running {
-        self.serve_with(false).await
+        self.serve_as(Security::default(), Log::silent()).await
     }
 
-    /// A frontend that wants tokens and offers TLS, or neither.
-    pub(super) async fn serve_with(&self, requires_token: bool) -> Running {
-        let any = "127.0.0.1:0".parse().expect("an address");
+    /// A frontend that wants this much proof.
+    pub(super) async fn serve_as(&self, security: Security, log: Log) -> Running {
+        let listen = "127.0.0.1:0".parse().expect("an address");
         let cluster = self.folder.path().to_owned();
-        let options =
-            Options { listen: any, peer_port: 0, rate: None, cluster, requires_token, offers_tls: requires_token };
-        Running::start(&options, Arc::clone(&self.store), Log::silent()).await.expect("ports are free")
+        let options = Options { listen, peer_port: 0, rate: None, cluster, security };
+        Running::start(&options, Arc::clone(&self.store), log).await.expect("ports are free")
     }
+}
+
+/// Checks a text against the rules of OpenMetrics 1.0 that can be told line by line: families in one block each, metadata
+/// before samples, a counter's samples end in `_total`, a unit ends the family's name, `# EOF` ends the text.
+pub(super) fn assert_open_metrics(text: &str) {
+    let body = text.strip_suffix("# EOF\n").expect("the text ends in # EOF");
+    let (mut families, mut family, mut kind, mut has_samples) = (HashSet::new(), "", "", false);
+    for line in body.lines() {
+        if let Some(metadata) = line.strip_prefix("# ") {
+            let words: Vec<&str> = metadata.splitn(3, ' ').collect();
+            let [keyword, name, value] = words[..] else { panic!("{line}") };
+            if name != family {
+                assert!(families.insert(name), "a family in two places: {line}");
+                (family, kind, has_samples) = (name, "", false);
+            }
+            assert!(!has_samples, "metadata behind samples: {line}");
+            match keyword {
+                "TYPE" => kind = value,
+                "UNIT" => assert!(name.ends_with(&format!("_{value}")), "{line}"),
+                "HELP" => assert!(!value.is_empty(), "{line}"),
+                _ => panic!("no such keyword: {line}"),
+            }
+            continue;
+        }
+        let (name, value) = line.rsplit_once(' ').expect("a sample");
+        let (name, labels) = name.split_once('{').map_or((name, None), |(name, labels)| (name, Some(labels)));
+        assert!(labels.is_none_or(|labels| labels.ends_with("\"}")), "{line}");
+        match kind {
+            "counter" => assert_eq!(name, format!("{family}_total"), "{line}"),
+            "gauge" => assert_eq!(name, family, "{line}"),
+            _ => panic!("of no known kind: {line}"),
+        }
+        assert!(value.parse::<f64>().is_ok_and(|value| value >= 0.0), "{line}");
+        has_samples = true;
+    }
+    assert!(has_samples);
 }
 
 /// A client that asks a server on loopback from this address.
 pub(super) fn client(at: std::net::SocketAddr, from: &str) -> Client {
     let (origin, _) = Origin::parse(&format!("http://{at}")).expect("a URL");
     Client::new(origin, Some(from.parse::<IpAddr>().expect("an address")))
+}
+
+/// Signs as `rocks add-distribution` does.
+fn sign(metainfo: &mut Metainfo, cluster: &Path) {
+    let keys = Keys::open_or_create(cluster, super::since_1970()).expect("keys");
+    let claim = SnapshotClaim { distribution: "el9", serial: 1, info_hash: metainfo.info_hash().0 };
+    let own = &mut metainfo.envelope.own;
+    own.insert(SIGNATURE_KEY.to_owned(), keys.signing.sign(&claim).to_vec());
+    own.insert(SERIAL_KEY.to_owned(), b"1".to_vec());
 }
 
 fn fill(store: &Store, tree: PathBuf, metainfo: &Metainfo, files: &[(String, Vec<u8>)]) {

@@ -1,6 +1,7 @@
 //! What would be told again and again, by a client that tries again and again, is told once a while.
 
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -10,17 +11,23 @@ const INTERVAL: Duration = Duration::from_secs(60);
 /// The most addresses that are kept in mind; where more than these were told of, the others are not.
 const ADDRESSES_MAX: usize = 4096;
 
-/// Addresses that a log was told of.
-#[derive(Debug, Default)]
-pub(super) struct Seldom(Mutex<HashMap<IpAddr, Instant>>);
+/// Addresses (or addresses and reasons) that a log was told of.
+#[derive(Debug)]
+pub(super) struct Seldom<K = IpAddr>(Mutex<HashMap<K, Instant>>);
 
-impl Seldom {
-    /// Whether this address is to be told of now; if so, it is not for a while.
-    pub(super) fn is_due(&self, ip: IpAddr) -> bool {
-        self.is_due_at(ip, Instant::now())
+impl<K> Default for Seldom<K> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+impl<K: Eq + Hash> Seldom<K> {
+    /// Whether this is to be told of now; if so, it is not for a while.
+    pub(super) fn is_due(&self, key: K) -> bool {
+        self.is_due_at(key, Instant::now())
     }
 
-    fn is_due_at(&self, ip: IpAddr, now: Instant) -> bool {
+    fn is_due_at(&self, key: K, now: Instant) -> bool {
         let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if told.len() >= ADDRESSES_MAX {
             told.retain(|_, when| now.duration_since(*when) < INTERVAL);
@@ -28,9 +35,9 @@ impl Seldom {
                 return false;
             }
         }
-        let is_due = told.get(&ip).is_none_or(|when| now.duration_since(*when) >= INTERVAL);
+        let is_due = told.get(&key).is_none_or(|when| now.duration_since(*when) >= INTERVAL);
         if is_due {
-            told.insert(ip, now);
+            told.insert(key, now);
         }
         is_due
     }

@@ -1,28 +1,35 @@
 //! TLS between frontend and machines: the frontend's certificate comes from the cluster's own authority, and a machine
-//! believes that authority alone.
+//! believes that authority alone, known by its fingerprint.
 
 use super::NetError;
 use super::addresses::reachable_at;
-use crate::trust::Keys;
-use rustls::crypto::ring::default_provider;
+use crate::trust::{Fingerprint, Keys};
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::verify_server_cert_signed_by_trust_anchor;
+use rustls::crypto::{CryptoProvider, ring::default_provider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::{ClientConfig, RootCertStore, ServerConfig};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::server::ParsedCertificate;
+use rustls::{
+    CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, ServerConfig, SignatureScheme,
+};
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use tokio_rustls::TlsAcceptor;
 
 fn said(error: impl std::fmt::Display) -> NetError {
     NetError::Said(format!("TLS: {error}"))
 }
 
-/// What takes TLS connections in, under every address that the listener can be reached at.
+/// What takes TLS connections in, under every address that the listener can be reached at. The authority's own
+/// certificate goes with the frontend's, so that who knows only its fingerprint can check.
 pub fn acceptor(keys: &Keys, listener: SocketAddr) -> Result<TlsAcceptor, NetError> {
     let mut names: Vec<String> = reachable_at(listener).iter().map(|at| at.ip().to_string()).collect();
     let own_name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     names.extend(Some(own_name.trim().to_owned()).filter(|name| !name.is_empty()));
     let identity = keys.issue_server(super::since_1970(), &names).map_err(said)?;
-    let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(identity.certificate_pem.as_bytes()).collect();
+    let chain = [identity.certificate_pem.as_bytes(), keys.authority.certificate_pem().as_bytes()];
+    let certificates: Result<Vec<_>, _> = chain.into_iter().flat_map(CertificateDer::pem_slice_iter).collect();
     let key = PrivateKeyDer::from_pem_slice(identity.key_pem.as_bytes()).map_err(said)?;
     let config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
         .with_safe_default_protocol_versions()
@@ -33,19 +40,144 @@ pub fn acceptor(keys: &Keys, listener: SocketAddr) -> Result<TlsAcceptor, NetErr
     Ok(TlsAcceptor::from(Arc::new(config)))
 }
 
-/// A client that believes only the authority of this certificate (PEM).
-pub fn client(authority_pem: &[u8]) -> Result<Arc<ClientConfig>, NetError> {
-    let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_slice_iter(authority_pem) {
-        roots.add(certificate.map_err(said)?).map_err(said)?;
+/// The fingerprint of the first certificate in a PEM text.
+pub fn fingerprint(pem: &[u8]) -> Result<Fingerprint, NetError> {
+    CertificateDer::from_pem_slice(pem).map(|certificate| Fingerprint::of(&certificate)).map_err(said)
+}
+
+/// Whom a machine believes: one authority, told beforehand, or else the one that the frontend shows first.
+#[derive(Debug)]
+pub struct Believer {
+    authority: OnceLock<Fingerprint>,
+    provider: Arc<CryptoProvider>,
+}
+
+impl Believer {
+    /// Believes the authority of this fingerprint; the first one that is met where none is told.
+    pub fn new(authority: Option<Fingerprint>) -> Arc<Self> {
+        let told = OnceLock::new();
+        if let Some(authority) = authority {
+            told.set(authority).expect("nobody has set what was made just now");
+        }
+        Arc::new(Self { authority: told, provider: Arc::new(default_provider()) })
     }
-    if roots.is_empty() {
-        return Err(NetError::Said("TLS: the authority's file holds no certificate".to_owned()));
+
+    /// The authority that is believed, once there is one.
+    pub fn authority(&self) -> Option<Fingerprint> {
+        self.authority.get().copied()
     }
-    let config = ClientConfig::builder_with_provider(Arc::new(default_provider()))
-        .with_safe_default_protocol_versions()
-        .map_err(said)?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    Ok(Arc::new(config))
+
+    /// What a client speaks TLS with.
+    pub fn config(self: &Arc<Self>) -> Result<Arc<ClientConfig>, NetError> {
+        let config = ClientConfig::builder_with_provider(Arc::clone(&self.provider))
+            .with_safe_default_protocol_versions()
+            .map_err(said)?
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::clone(self) as Arc<dyn ServerCertVerifier>)
+            .with_no_client_auth();
+        Ok(Arc::new(config))
+    }
+}
+
+impl ServerCertVerifier for Believer {
+    /// The chain must end in the believed authority. Under which name the frontend was asked is of no interest: the
+    /// authority vouches for frontends of its cluster alone, and those are known by many addresses. A machine whose
+    /// clock has lost the time takes the certificate's beginning for now.
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        _name: &ServerName<'_>,
+        _ocsp: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        let told = self.authority.get();
+        let fits = |shown: &&CertificateDer<'_>| told.is_none_or(|told| *told == Fingerprint::of(shown));
+        let shown = intermediates.iter().rfind(fits).ok_or(CertificateError::UnknownIssuer)?;
+        let mut roots = RootCertStore::empty();
+        roots.add(shown.clone().into_owned())?;
+        let parsed = ParsedCertificate::try_from(end_entity)?;
+        let algorithms = self.provider.signature_verification_algorithms.all;
+        let verify = |now| verify_server_cert_signed_by_trust_anchor(&parsed, &roots, &[], now, algorithms);
+        match verify(now) {
+            Err(Error::InvalidCertificate(CertificateError::NotValidYetContext { not_before, .. })) => {
+                verify(not_before)?;
+            }
+            verified => verified?,
+        }
+        // Of two connections that meet an authority first, the second must have met the same.
+        let first = self.authority.get_or_init(|| Fingerprint::of(shown));
+        if *first != Fingerprint::of(shown) {
+            return Err(CertificateError::UnknownIssuer.into());
+        }
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls12_signature(message, certificate, signed, &self.provider.signature_verification_algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls13_signature(message, certificate, signed, &self.provider.signature_verification_algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    const NOW: Duration = Duration::from_secs(1_800_000_000);
+
+    /// A frontend's chain in a cluster of its own, and the fingerprint of its authority.
+    fn chain() -> (Vec<CertificateDer<'static>>, Fingerprint) {
+        let cluster = tempfile::tempdir().expect("a folder");
+        let keys = Keys::open_or_create(cluster.path(), NOW).expect("keys");
+        let identity = keys.issue_server(NOW, &["10.1.1.1".to_owned()]).expect("a certificate");
+        let pems = [identity.certificate_pem, keys.authority.certificate_pem().to_owned()];
+        let chain = pems.iter().map(|pem| CertificateDer::from_pem_slice(pem.as_bytes()).expect("PEM")).collect();
+        (chain, fingerprint(pems[1].as_bytes()).expect("a certificate"))
+    }
+
+    fn believes(believer: &Believer, chain: &[CertificateDer<'static>], now: Duration) -> bool {
+        let name = ServerName::try_from("anything.local").expect("a name");
+        believer.verify_server_cert(&chain[0], &chain[1..], &name, &[], UnixTime::since_unix_epoch(now)).is_ok()
+    }
+
+    #[test]
+    fn only_the_told_authority_is_believed_or_the_first_that_is_met() {
+        let ((ours, pin), (theirs, _)) = (chain(), chain());
+        let told = Believer::new(Some(pin));
+        assert!(believes(&told, &ours, NOW));
+        assert!(!believes(&told, &theirs, NOW));
+        // A stranger's certificate does not become ours by our authority standing beside it.
+        let mixed = [theirs[0].clone(), ours[1].clone()];
+        assert!(!believes(&told, &mixed, NOW));
+        let first = Believer::new(None);
+        assert!(first.authority().is_none() && !believes(&first, &mixed, NOW) && first.authority().is_none());
+        assert!(believes(&first, &ours, NOW) && !believes(&first, &theirs, NOW));
+        assert_eq!(first.authority(), Some(pin));
+    }
+
+    #[test]
+    fn a_clock_that_lost_the_time_is_forgiven_and_an_old_certificate_is_not() {
+        let (ours, pin) = chain();
+        let told = Believer::new(Some(pin));
+        assert!(believes(&told, &ours, Duration::from_secs(86_400)), "the clock stands in 1970");
+        assert!(!believes(&told, &ours, NOW + Duration::from_secs(400 * 86_400)), "the certificate has expired");
+    }
 }

@@ -51,7 +51,7 @@ impl Writer {
                 note: None,
                 begun: 0,
             },
-            BootAction::Os if old.action == BootAction::Os => return Ok(old),
+            BootAction::Os if old.action == BootAction::Os && !old.was_never_told() => return Ok(old),
             BootAction::Os => Boot {
                 action,
                 state: old.state.filter(|state| *state == InstallState::Installed),

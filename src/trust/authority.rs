@@ -1,7 +1,7 @@
 //! The cluster's own certificate authority: the frontend's certificate is signed by it, and a machine believes no
 //! other (it is told the authority's certificate, or its fingerprint, when it is told to install).
 
-use super::{TrustError, to_hex};
+use super::{TrustError, from_hex, to_hex};
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
     KeyUsagePurpose,
@@ -88,9 +88,26 @@ fn params(name: &str, now: Duration, days: u32) -> CertificateParams {
     params
 }
 
-/// The SHA-256 of a certificate (DER) as hexadecimal digits: short enough for a boot line, enough to pin it.
-pub fn fingerprint(certificate_der: &[u8]) -> String {
-    to_hex(&Sha256::digest(certificate_der))
+/// The SHA-256 of a certificate, shown as 64 hexadecimal digits: short enough for a boot line, enough to pin it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fingerprint([u8; 32]);
+
+impl Fingerprint {
+    /// Of a certificate's DER bytes.
+    pub fn of(certificate_der: &[u8]) -> Self {
+        Self(Sha256::digest(certificate_der).into())
+    }
+
+    /// Reads 64 hexadecimal digits.
+    pub fn parse(text: &str) -> Result<Self, TrustError> {
+        from_hex(text).map(Self).ok_or_else(|| TrustError::BadFingerprint(text.to_owned()))
+    }
+}
+
+impl std::fmt::Display for Fingerprint {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(&to_hex(&self.0))
+    }
 }
 
 #[cfg(test)]

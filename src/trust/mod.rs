@@ -7,7 +7,7 @@ mod keys;
 mod signature;
 mod token;
 
-pub use authority::{AUTHORITY_DAYS, Authority, Identity, SERVER_DAYS, fingerprint};
+pub use authority::{AUTHORITY_DAYS, Authority, Fingerprint, Identity, SERVER_DAYS};
 pub use keys::{KEYS_FOLDER, Keys};
 pub use signature::{PublicKey, SIGNATURE_BYTES, SigningKey, SnapshotClaim};
 pub use token::{InstallToken, TOKEN_BYTES_MAX, TOKEN_LIFETIME, TokenKey};
@@ -52,6 +52,9 @@ pub enum TrustError {
     /// Bytes or text that are no key.
     #[error("{0} is not a valid key")]
     BadKey(String),
+    /// A text that is no fingerprint.
+    #[error("'{0}' is not a fingerprint: 64 hexadecimal digits")]
+    BadFingerprint(String),
     /// A certificate cannot be made.
     #[error("cannot make a certificate: {0}")]
     Certificate(#[from] rcgen::Error),

@@ -326,8 +326,12 @@ impl World {
         }
     }
 
-    /// All machines end their installation, as `%post` makes them.
+    /// All machines end their installation: `%post` tells each one's door, and then they start anew.
     pub(super) fn say_goodbye(&mut self) {
+        for n in 0..MACHINES {
+            let door = SocketAddr::new(IpAddr::V4(machine_address(n)), self.ports.proxy);
+            ask(door, "POST", "/rocks/installed").unwrap_or_else(|why| panic!("machine {n}: {why}"));
+        }
         for role in &mut self.machines {
             if let Some(child) = &role.child {
                 let _ = kill_process(Pid::from_child(child), Signal::TERM);
@@ -415,9 +419,13 @@ impl Drop for World {
 
 /// One file over plain HTTP.
 fn get(from: SocketAddr, path: &str) -> Result<Vec<u8>, String> {
+    ask(from, "GET", path)
+}
+
+fn ask(from: SocketAddr, method: &str, path: &str) -> Result<Vec<u8>, String> {
     let mut stream = TcpStream::connect(from).map_err(|error| error.to_string())?;
     stream.set_read_timeout(Some(Duration::from_secs(60))).map_err(|error| error.to_string())?;
-    let request = format!("GET {path} HTTP/1.1\r\nHost: {from}\r\nConnection: close\r\n\r\n");
+    let request = format!("{method} {path} HTTP/1.1\r\nHost: {from}\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).map_err(|error| error.to_string())?;
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).map_err(|error| error.to_string())?;

@@ -104,7 +104,7 @@ impl Looking {
 pub(super) fn follow(shared: Arc<Shared>, store: Store, addresses: Vec<SocketAddr>) -> Result<Looking, NetError> {
     let mut follower = Follower { shared: Arc::clone(&shared), store, known: None, failing: false };
     follower.look();
-    let mut to_write = Some(addresses);
+    let (mut to_write, mut written) = (Some(addresses), None);
     let mut last_try: Option<Instant> = None;
     let body = move || {
         while follower.shared.picture.wait() {
@@ -113,10 +113,15 @@ pub(super) fn follow(shared: Arc<Shared>, store: Store, addresses: Vec<SocketAdd
                 && let Some(addresses) = to_write.take()
             {
                 last_try = Some(Instant::now());
-                if !follower.write_endpoints(&addresses) {
+                if follower.write_endpoints(&addresses) {
+                    written = Some(addresses);
+                } else {
                     to_write = Some(addresses);
                 }
             }
+        }
+        if let Some(addresses) = written {
+            follower.remove_endpoints(&addresses);
         }
     };
     let thread = std::thread::Builder::new().name("picture".to_owned()).spawn(body);
@@ -167,6 +172,21 @@ impl Follower {
                 changed.into_iter().for_each(|host| tracker.host_changed(host));
             }
             News::All => self.shared.tracker().set_hosts(known.told.values().cloned()),
+        }
+    }
+
+    /// Nobody is to look for a tracker where none is any more; one that was started elsewhere meanwhile stays.
+    fn remove_endpoints(&self, addresses: &[SocketAddr]) {
+        let removed = self.store.write_within(WRITE_PATIENCE, "track has ended", |writer| {
+            for service in [Service::Track, Service::TrackUdp] {
+                if writer.endpoint(service)?.is_some_and(|there| there.addresses == addresses) {
+                    writer.remove_endpoint(service)?;
+                }
+            }
+            Ok(())
+        });
+        if let Err(error) = removed {
+            self.shared.log.warning("store-unwritable", &[("why", &error)]);
         }
     }
 

@@ -1,5 +1,6 @@
 use super::*;
 use crate::cluster::{BootAction, Host, HostName, Interface, Network, NetworkName, Service};
+use crate::net::fixture::assert_open_metrics;
 use crate::torrent::PeerId;
 use crate::wire::http::{Reply, announce_query, read_announce_reply};
 use crate::wire::udp::{Request, Response};
@@ -171,6 +172,9 @@ fn the_service_writes_where_it_is_and_outlives_a_held_lock() {
         }
         std::thread::sleep(Duration::from_millis(20));
     }
+    drop(running);
+    let left = store.read(|r| Ok((r.endpoint(Service::Track)?, r.endpoint(Service::TrackUdp)?))).expect("read");
+    assert_eq!(left, (None, None), "nobody is sent to a tracker that has ended");
 }
 
 #[test]
@@ -229,7 +233,9 @@ fn what_is_no_announce_is_answered_and_does_no_harm() {
         stream.read_to_end(&mut answer).expect("an answer and an end");
         String::from_utf8_lossy(&answer).into_owned()
     };
-    assert!(answer(b"GET /metrics HTTP/1.0\r\n\r\n").contains("rocks_track_hosts 1\n"));
+    let metrics = answer(b"GET /metrics HTTP/1.0\r\n\r\n");
+    assert!(metrics.contains("rocks_track_hosts 1\n"));
+    assert_open_metrics(metrics.split_once("\r\n\r\n").expect("head and body").1);
     assert!(answer(b"GET /else HTTP/1.0\r\n\r\n").starts_with("HTTP/1.1 404"));
     assert!(
         answer(b"GET /announce?info_hash=x HTTP/1.0\r\n\r\n").ends_with("d14:failure reason19:malformed info_hashe")

@@ -1,5 +1,6 @@
 //! What a machine starts with: the iPXE script of its MAC address, and the Kickstart that is the same for all.
 
+use super::who::{Refusal, Security, Shown};
 use super::{Shared, installs, who};
 use crate::cluster::{Distribution, Host, InstallState, MacAddress};
 use crate::kickstart::{Bootstrap, Renderer};
@@ -9,6 +10,7 @@ use crate::net::proxy::DEFAULT_DOOR;
 use crate::store::StoreError;
 use minijinja::{Environment, UndefinedBehavior, context};
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::Path;
 
 /// The template of a boot script.
@@ -19,11 +21,16 @@ const TEMPLATE_BYTES_MAX: u64 = 1 << 20;
 /// Our own URL, as the machine that asks sees it.
 pub(super) fn url(request: &Request) -> String {
     let scheme = if request.is_secure { "https" } else { "http" };
-    let local = request.local;
-    match local.ip().to_canonical() {
-        std::net::IpAddr::V4(ip) => format!("{scheme}://{ip}:{}", local.port()),
-        std::net::IpAddr::V6(ip) => format!("{scheme}://[{ip}]:{}", local.port()),
-    }
+    format!("{scheme}://{}", our_end(request))
+}
+
+/// Where packages are, as the machine that asks sees it: in the clear, since every byte of them is verified.
+pub(super) fn package_url(request: &Request) -> String {
+    format!("http://{}", our_end(request))
+}
+
+fn our_end(request: &Request) -> SocketAddr {
+    SocketAddr::new(request.local.ip().to_canonical(), request.local.port())
 }
 
 /// The boot script of a MAC address.
@@ -31,61 +38,58 @@ pub(super) fn script(shared: &Shared, request: &Request, mac: &str) -> Response 
     let Ok(mac) = MacAddress::parse(mac) else {
         return Response::text(400, "a boot script is asked for by MAC address: /install/boot/52:54:00:12:34:56");
     };
-    let asks_from = who::address(request);
-    // A machine that starts for the first time is to install from now on: its token needs the number of that.
-    let first = shared.store.read(|reader| match reader.host_by_mac(mac)? {
-        Some(host) => Ok((reader.boot(&host.name)?.install_id == 0).then_some(host.name)),
-        None => Ok(None),
-    });
-    if let Ok(Some(host)) = first
-        && let Err(error) = installs::begin_first(&shared.store, &host)
-    {
-        return failed(shared, &error.into());
-    }
-    let found = shared.store.read(|reader| {
-        let Some(host) = reader.host_by_mac(mac)? else { return Ok(None) };
-        let boot = reader.boot(&host.name)?;
-        let is_its_own = reader.host_by_ip(asks_from)?.is_some_and(|there| there.name == host.name);
-        let distribution = reader.distribution_of(&reader.appliance(&host.appliance)?)?;
-        Ok(Some((host, boot, is_its_own, distribution)))
-    });
-    match found {
-        Ok(None) => who::refuse(shared, who::address(request), &[mac], None),
-        Ok(Some((host, mut boot, is_its_own, distribution))) => {
-            // Only the machine's own address says that it starts anew. A store that is held just now does not keep it.
-            if is_its_own
-                && matches!(boot.state, Some(InstallState::Installing | InstallState::Failed))
-                && let Ok(again) = installs::begin_again(&shared.store, &host.name)
-            {
-                shared.board.forget(&host.name);
-                if again.action != boot.action {
-                    let reason = again.note.clone().unwrap_or_default();
-                    shared.log.warning("install-given-up", &[("host", &host.name), ("reason", &reason)]);
-                }
-                boot = again;
-            }
-            let installs = who::may_install(&boot);
-            // Only the machine's own address is given its token: a MAC address says who somebody claims to be.
-            let token = (installs && is_its_own && boot.install_id > 0)
-                .then(|| who::token(shared, &host.name, boot.install_id));
-            match render(shared, &url(request), mac, &host, installs, distribution.as_ref(), token) {
-                Ok(text) => Response::new(200, "text/plain; charset=utf-8", text),
-                Err(error) => failed(shared, &error),
-            }
-        }
-        Err(error) => failed(shared, &NetError::Said(error.to_string())),
+    let shown = Shown::by(request).naming(mac);
+    match look(shared, &shown, mac) {
+        Ok(None) => who::refuse(shared, &shown, &Refusal::Unknown),
+        Ok(Some(told)) => match render(shared, &url(request), mac, &told) {
+            Ok(text) => Response::new(200, "text/plain; charset=utf-8", text),
+            Err(error) => failed(shared, &error),
+        },
+        Err(error) => failed(shared, &error.into()),
     }
 }
 
-fn render(
-    shared: &Shared,
-    frontend: &str,
-    mac: MacAddress,
-    host: &Host,
+/// What a boot script is made of.
+struct Told {
+    host: Host,
     installs: bool,
-    distribution: Option<&Distribution>,
+    distribution: Option<Distribution>,
     token: Option<String>,
-) -> Result<String, NetError> {
+}
+
+fn look(shared: &Shared, shown: &Shown, mac: MacAddress) -> Result<Option<Told>, StoreError> {
+    let found = shared.store.read(|reader| {
+        let Some(host) = reader.host_by_mac(mac)? else { return Ok(None) };
+        let boot = reader.boot(&host.name)?;
+        let is_its_own = reader.host_by_ip(shown.address)?.is_some_and(|there| there.name == host.name);
+        let distribution = reader.distribution_of(&reader.appliance(&host.appliance)?)?;
+        Ok(Some((host, boot, is_its_own, distribution)))
+    })?;
+    let Some((host, mut boot, is_its_own, distribution)) = found else { return Ok(None) };
+    // Only the machine's own address says that it starts anew. A store that is held just now does not keep it.
+    if is_its_own
+        && matches!(boot.state, Some(InstallState::Installing | InstallState::Failed))
+        && let Ok(again) = installs::begin_again(&shared.store, &host.name)
+    {
+        shared.board.forget(&host.name);
+        if again.action != boot.action {
+            let reason = again.note.clone().unwrap_or_default();
+            shared.log.warning("install-given-up", &[("host", &host.name), ("reason", &reason)]);
+        }
+        boot = again;
+    }
+    let installs = who::may_install(&boot) && !shared.board.is_over(&host.name, boot.install_id);
+    // A machine that starts for the first time is to install from now on: its token needs the number of that. Nobody
+    // else changes anything by asking.
+    if installs && is_its_own && boot.install_id == 0 {
+        boot.install_id = installs::begin_first(&shared.store, &host.name)?;
+    }
+    // Only the machine's own address is given its token: a MAC address says who somebody claims to be.
+    let token = (installs && is_its_own).then(|| who::token(shared, &host.name, boot.install_id));
+    Ok(Some(Told { host, installs, distribution, token }))
+}
+
+fn render(shared: &Shared, frontend: &str, mac: MacAddress, told: &Told) -> Result<String, NetError> {
     let text = overridden(&shared.cluster, BOOT_TEMPLATE.0)?.unwrap_or_else(|| BOOT_TEMPLATE.1.to_owned());
     let mut environment = Environment::new();
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
@@ -93,11 +97,13 @@ fn render(
     let values = context! {
         frontend,
         mac => mac.to_string(),
-        host => host.name.as_str(),
-        install => installs && distribution.is_some(),
-        wanted => installs,
-        distribution => distribution.map(|distribution| distribution.name.to_string()),
-        token,
+        host => told.host.name.as_str(),
+        install => told.installs && told.distribution.is_some(),
+        wanted => told.installs,
+        distribution => told.distribution.as_ref().map(|distribution| distribution.name.to_string()),
+        token => told.token.clone(),
+        pin => (shared.security != Security::Open).then(|| shared.authority.to_string()),
+        key => shared.keys.signing.public().to_string(),
     };
     template.and_then(|template| template.render(values)).map_err(|error| NetError::Said(format!("{error:#}")))
 }
@@ -107,6 +113,9 @@ pub(super) fn kickstart(shared: &Shared, request: &Request) -> Response {
     let rendered = overrides(&shared.cluster).and_then(|overrides| {
         let renderer = Renderer::new(&overrides).map_err(|error| NetError::Said(error.to_string()))?;
         let mut arguments = vec!["--key".to_owned(), shared.keys.signing.public().to_string()];
+        if shared.security != Security::Open {
+            arguments.extend(["--pin".to_owned(), shared.authority.to_string()]);
+        }
         let token = request.head.target.query_value("token");
         // It goes into a shell script: only what a token is made of.
         let is_plain = |token: &String| token.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b));

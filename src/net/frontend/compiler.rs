@@ -149,6 +149,8 @@ impl Compiler {
             distribution,
             templates: boot::overrides(&self.cluster)?,
             token: None,
+            key: None,
+            networks: store.read(|reader| reader.networks())?.iter().map(|n| n.subnet.to_string()).collect(),
         })
     }
 

@@ -181,6 +181,13 @@ impl Board {
         Some((host.clone(), rows.installs.get(host)?.install_id))
     }
 
+    /// Whether this installation of the host has said goodbye, which the store may be told of only later.
+    pub(super) fn is_over(&self, host: &HostName, install_id: u64) -> bool {
+        let rows = self.rows.lock().expect("nobody panics while holding the board");
+        let install = rows.installs.get(host).filter(|install| install.install_id == install_id);
+        install.is_some_and(|install| install.report.phase == Phase::Installed)
+    }
+
     /// A machine says how far it is. Its last word is to be acknowledged only when it is in the store.
     pub(super) fn report(&self, host: &HostName, mut report: Report) -> Reported {
         let now = Instant::now();

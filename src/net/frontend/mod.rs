@@ -8,6 +8,7 @@ mod boot;
 mod compiler;
 mod files;
 mod installs;
+mod local;
 mod metrics;
 mod pads;
 mod routes;
@@ -18,16 +19,18 @@ mod who;
 pub use compiler::{Compiler, HostProfile};
 pub use installs::{MachineStatus, SILENCE};
 pub use status::StatusDocument;
+pub use who::Security;
 
 use super::NetError;
 use super::addresses::reachable_at;
 use super::http::server;
 use super::log::Log;
 use super::rate::Bucket;
+use super::seldom::Seldom;
 use super::tree::Tree;
 use crate::cluster::{Endpoint, Rate, Service};
 use crate::store::Store;
-use crate::trust::Keys;
+use crate::trust::{Fingerprint, Keys};
 use installs::Board;
 use routes::Routes;
 use std::collections::HashMap;
@@ -58,10 +61,8 @@ pub struct Options {
     pub rate: Option<Rate>,
     /// The cluster's folder: its own `graphs/` and `templates/`, its `keys/`.
     pub cluster: PathBuf,
-    /// Whether a machine must show the token of its installation.
-    pub requires_token: bool,
-    /// Whether TLS is offered, at the same port.
-    pub offers_tls: bool,
+    /// What a machine must show.
+    pub security: Security,
 }
 
 /// What all requests share.
@@ -74,8 +75,13 @@ pub(super) struct Shared {
     counters: Counters,
     cluster: PathBuf,
     keys: Keys,
-    requires_token: bool,
-    refused: Mutex<HashMap<std::net::IpAddr, Instant>>,
+    security: Security,
+    /// The cluster's authority, as boot scripts name it.
+    authority: Fingerprint,
+    /// Who was refused and why, for the log.
+    refused: Seldom<(std::net::IpAddr, &'static str)>,
+    status_json: status::Kept,
+    status_page: status::Kept,
     log: Log,
 }
 
@@ -154,7 +160,8 @@ impl Running {
         let upload = options.rate.map(|rate| Arc::new(Bucket::new(rate.bytes_per_sec())));
         let keys =
             Keys::open_or_create(&options.cluster, super::since_1970()).map_err(|e| NetError::Said(e.to_string()))?;
-        let tls = if options.offers_tls { Some(super::tls::acceptor(&keys, http_at)?) } else { None };
+        let tls = super::tls::acceptor(&keys, http_at)?;
+        let authority = super::tls::fingerprint(keys.authority.certificate_pem().as_bytes())?;
         let shared = Arc::new(Shared {
             compiler: Compiler::new(&options.cluster),
             board,
@@ -163,12 +170,15 @@ impl Running {
             counters: Counters::new(),
             cluster: options.cluster.clone(),
             keys,
-            requires_token: options.requires_token,
-            refused: Mutex::default(),
+            security: options.security,
+            authority,
+            refused: Seldom::default(),
+            status_json: status::Kept::default(),
+            status_page: status::Kept::default(),
             log: log.clone(),
             store: Arc::clone(&store),
         });
-        tell_endpoints(&store, http_at, seed_at, options.offers_tls)?;
+        tell_endpoints(&store, http_at, seed_at)?;
         shared.seeds.refresh(&shared).await;
         let (stop, stopped) = watch::channel(false);
         let written = shared.board.written();
@@ -176,9 +186,21 @@ impl Running {
         tokio::spawn(shared.seeds.door().run(peers));
         tokio::spawn(keep_up(Arc::clone(&shared)));
         let service = Arc::new(Routes::new(Arc::clone(&shared)));
-        let served = server::Options { upload, tls, log: log.clone(), stop: stopped };
+        let served = server::Options { upload, tls: Some(tls), log: log.clone(), stop: stopped };
         let serving = tokio::spawn(server::serve(listener, service, served));
-        log.info("serving", &[("http", &http_at), ("peers", &seed_at)]);
+        log.info(
+            "serving",
+            &[
+                ("http", &http_at),
+                ("peers", &seed_at),
+                ("security", &options.security.as_str()),
+                ("authority", &authority),
+            ],
+        );
+        if options.security == Security::Open {
+            let hint = "profiles go in the clear to whoever has a host's address or names its card";
+            log.warning("security-open", &[("hint", &hint)]);
+        }
         Ok(Self { http: http_at, peers: seed_at, shared, stop, serving, writer })
     }
 
@@ -194,14 +216,10 @@ impl Running {
 }
 
 /// Writes into the store where this frontend can be reached.
-fn tell_endpoints(store: &Store, http: SocketAddr, seed: SocketAddr, tls: bool) -> Result<(), NetError> {
+fn tell_endpoints(store: &Store, http: SocketAddr, seed: SocketAddr) -> Result<(), NetError> {
     let since = jiff::Timestamp::now();
     let written = store.write(&format!("serve listens at {http}"), |writer| {
-        let offered = [(Service::Http, http), (Service::Seed, seed), (Service::Https, http)];
-        if !tls {
-            writer.remove_endpoint(Service::Https)?;
-        }
-        for (service, at) in offered.into_iter().filter(|(service, _)| tls || *service != Service::Https) {
+        for (service, at) in [(Service::Http, http), (Service::Seed, seed), (Service::Https, http)] {
             writer.set_endpoint(&Endpoint { service, addresses: reachable_at(at), since })?;
         }
         Ok(())

@@ -1,6 +1,7 @@
 //! Which request is answered by what.
 
 use super::installs::Reported;
+use super::who::{Refusal, Shown};
 use super::{Shared, boot, compiler, files, installs, metrics, status, who};
 use crate::cluster::{DistributionName, InstallState};
 use crate::net::NetError;
@@ -79,48 +80,19 @@ impl Routes {
             return Response::text(400, "the body is not a progress report");
         };
         shared.counters.events.fetch_add(1, Ordering::Relaxed);
-        let address = who::address(&request);
-        if let Some((host, install_id)) = shared.board.host_at(address) {
-            let token = match who::check_token(shared, &request, &host, install_id) {
-                Ok(token) => token,
-                Err(why) => return who::refuse_token(shared, address, &host, &why),
-            };
+        let shown = Shown::by(&request);
+        if let Some((host, install_id)) = shared.board.host_at(shown.address)
+            && let Ok(token) = shown.prove(shared.security, &shared.keys.token, &host, install_id)
+        {
             let reported = shared.board.report(&host, report.clone());
             if reported != Reported::Unknown {
                 return self.acknowledged(reported, token).await;
             }
         }
-        // Not on the board: this frontend is younger than the installation, or the machine is not one of ours.
-        let (shared, macs) = (Arc::clone(shared), who::macs(&request));
-        let late = move || {
-            let found = shared.store.read(|reader| {
-                let Some(host) = who::host(reader, address, &macs)? else { return Ok(None) };
-                let boot = reader.boot(&host.name)?;
-                Ok(Some((host, boot)))
-            });
-            match found {
-                Ok(Some((host, boot))) if boot.install_id > 0 && who::may_install(&boot) => {
-                    let token = match who::check_token(&shared, &request, &host.name, boot.install_id) {
-                        Ok(token) => token,
-                        Err(why) => return Err(who::refuse_token(&shared, address, &host.name, &why)),
-                    };
-                    shared.board.started(&host.name, address, boot.install_id);
-                    Ok((shared.board.report(&host.name, report), token))
-                }
-                // A goodbye that is in the store already: its acknowledgement was lost with an earlier frontend.
-                Ok(Some((host, boot)))
-                    if boot.state == Some(InstallState::Installed) && report.phase == Phase::Installed =>
-                {
-                    match who::check_token(&shared, &request, &host.name, boot.install_id) {
-                        Ok(token) => Ok((Reported::Taken, token)),
-                        Err(why) => Err(who::refuse_token(&shared, address, &host.name, &why)),
-                    }
-                }
-                Ok(found) => Err(who::refuse(&shared, address, &macs, found.as_ref().map(|(host, _)| host))),
-                Err(error) => Err(boot::failed(&shared, &error.into())),
-            }
-        };
-        match tokio::task::spawn_blocking(late).await {
+        // Not on the board as what it shows: this frontend is younger than the installation, or the machine is not
+        // one of ours.
+        let shared = Arc::clone(shared);
+        match tokio::task::spawn_blocking(move || late_report(&shared, &shown, report)).await {
             Ok(Ok((reported, token))) => self.acknowledged(reported, token).await,
             Ok(Err(refused)) => refused,
             Err(_) => Response::text(500, "the report was not taken"),
@@ -135,8 +107,78 @@ impl Routes {
         {
             return Response::text(503, "not in the store yet: say it again").with("Retry-After", "1");
         }
-        let body = serde_json::to_vec(&ReportAnswer { token }).unwrap_or_default();
-        Response::new(200, "application/json", body)
+        answered(token)
+    }
+}
+
+/// A report of a machine that is not on the board yet.
+fn late_report(shared: &Shared, shown: &Shown, report: Report) -> Result<(Reported, Option<String>), Response> {
+    let asker = Asker::known(shared, shown)?;
+    let boot = &asker.facts.boot;
+    // A goodbye that is in the store already: its acknowledgement was lost with an earlier frontend.
+    if boot.state == Some(InstallState::Installed) && report.phase == Phase::Installed {
+        return Ok((Reported::Taken, asker.prove(shared, shown)?.token));
+    }
+    let asker = asker.to_install(shared, shown)?.prove(shared, shown)?;
+    let (host, install_id) = (&asker.facts.host, asker.facts.boot.install_id);
+    if install_id == 0 {
+        return Err(who::refuse(shared, shown, &Refusal::Idle(host)));
+    }
+    shared.board.started(&host.name, shown.address, install_id);
+    Ok((shared.board.report(&host.name, report), asker.token))
+}
+
+/// A machine that has shown who it is, and is to install.
+struct Asker {
+    facts: compiler::HostFacts,
+    /// In place of the token that it showed.
+    token: Option<String>,
+}
+
+impl Asker {
+    /// A machine that may have what is for it alone, or a refusal.
+    fn find(shared: &Shared, shown: &Shown) -> Result<Self, Response> {
+        Self::known(shared, shown)?.to_install(shared, shown)?.prove(shared, shown)
+    }
+
+    /// The host at its address.
+    fn known(shared: &Shared, shown: &Shown) -> Result<Self, Response> {
+        let facts = shared.store.read(|reader| match shown.host(reader, shared.security)? {
+            Some(host) => compiler::HostFacts::read(reader, host).map(Some),
+            None => Ok(None),
+        });
+        match facts {
+            Ok(Some(facts)) => Ok(Self { facts, token: None }),
+            Ok(None) => Err(who::refuse(shared, shown, &Refusal::Unknown)),
+            Err(error) => Err(boot::failed(shared, &error.into())),
+        }
+    }
+
+    /// The same, where it is to install.
+    fn to_install(self, shared: &Shared, shown: &Shown) -> Result<Self, Response> {
+        let is_over = shared.board.is_over(&self.facts.host.name, self.facts.boot.install_id);
+        if is_over || !who::may_install(&self.facts.boot) {
+            return Err(who::refuse(shared, shown, &Refusal::Idle(&self.facts.host)));
+        }
+        Ok(self)
+    }
+
+    /// The same, where what it shows is proof enough.
+    fn prove(self, shared: &Shared, shown: &Shown) -> Result<Self, Response> {
+        let (host, install_id) = (&self.facts.host.name, self.facts.boot.install_id);
+        match shown.prove(shared.security, &shared.keys.token, host, install_id) {
+            Ok(token) => Ok(Self { token, ..self }),
+            Err(why) => Err(who::refuse(shared, shown, &Refusal::Unproved(host, &why))),
+        }
+    }
+
+    /// Gives its installation a number where it has none yet.
+    fn begin(&mut self, shared: &Shared) -> Result<(), Response> {
+        if self.facts.boot.install_id == 0 {
+            let begun = installs::begin_first(&shared.store, &self.facts.host.name);
+            self.facts.boot.install_id = begun.map_err(|error| boot::failed(shared, &error.into()))?;
+        }
+        Ok(())
     }
 }
 
@@ -146,6 +188,9 @@ impl Service for Routes {
         let path = request.head.target.path.as_str();
         if path == "/install/events" && request.head.method == "POST" {
             return self.report(request).await;
+        }
+        if path == "/install/token" && request.head.method == "POST" {
+            return self.blocking(request, token).await;
         }
         if !request.is_read() {
             return Response::text(405, "only GET and HEAD are answered here").with("Allow", "GET, HEAD");
@@ -158,8 +203,8 @@ impl Service for Routes {
             "/install/manifest" => self.blocking(request, manifest).await,
             "/install/kickstart" => self.blocking(request, boot::kickstart).await,
             "/install/rocks" => self.blocking(request, program).await,
-            "/" => status::page(&self.shared),
-            "/status.json" => status::json(&self.shared),
+            "/" => self.blocking(request, status::page).await,
+            "/status.json" => self.blocking(request, status::json).await,
             "/status/events" => status::events(&self.shared),
             "/metrics" => Response::new(200, metrics::TYPE, metrics::text(&self.shared)),
             _ if path.starts_with("/install/metainfo/") => self.blocking(request, metainfo).await,
@@ -167,6 +212,12 @@ impl Service for Routes {
             _ => Response::text(404, "nothing is served here"),
         }
     }
+}
+
+/// A report that was taken in; with a fresh token where the one that was shown grows old.
+fn answered(token: Option<String>) -> Response {
+    let body = serde_json::to_vec(&ReportAnswer { token }).unwrap_or_default();
+    Response::new(200, "application/json", body)
 }
 
 fn profile(shared: &Shared, request: &Request) -> Response {
@@ -179,10 +230,31 @@ fn profile(shared: &Shared, request: &Request) -> Response {
 fn manifest(shared: &Shared, request: &Request) -> Response {
     compiled(shared, request, |facts, profile| {
         let mut manifest = shared.compiler.manifest(&shared.store, facts, profile)?;
-        manifest.token = Some(who::token(shared, &facts.host.name, facts.boot.install_id));
+        if request.is_secure {
+            manifest.token = Some(who::token(shared, &facts.host.name, facts.boot.install_id));
+        }
+        manifest.key = Some(shared.keys.signing.public().to_string());
         let body = serde_json::to_vec(&manifest).map_err(|error| NetError::Said(error.to_string()))?;
         Ok(Response::new(200, "application/json", body))
     })
+}
+
+/// The token of the installation of the host at this address, for a machine that did not start by a boot script.
+fn token(shared: &Shared, request: &Request) -> Response {
+    let shown = Shown::by(request);
+    let mut asker = match Asker::known(shared, &shown).and_then(|asker| asker.to_install(shared, &shown)) {
+        Ok(asker) => asker,
+        Err(response) => return response,
+    };
+    let host = asker.facts.host.name.clone();
+    if !shown.may_be_told_token(shared.security) {
+        let why = "its token is told by its boot script, or over TLS to its own address";
+        return who::refuse(shared, &shown, &Refusal::Unproved(&host, why));
+    }
+    match asker.begin(shared) {
+        Ok(()) => answered(Some(who::token(shared, &host, asker.facts.boot.install_id))),
+        Err(response) => response,
+    }
 }
 
 /// What only the machine it is for may have.
@@ -191,29 +263,16 @@ fn compiled(
     request: &Request,
     answer: impl FnOnce(&compiler::HostFacts, &compiler::HostProfile) -> Result<Response, NetError>,
 ) -> Response {
-    let (address, macs) = (who::address(request), who::macs(request));
-    let facts = shared.store.read(|reader| match who::host(reader, address, &macs)? {
-        Some(host) => compiler::HostFacts::read(reader, host).map(Some),
-        None => Ok(None),
-    });
-    let mut facts = match facts {
-        Ok(Some(facts)) if who::may_install(&facts.boot) => facts,
-        Ok(facts) => return who::refuse(shared, address, &macs, facts.as_ref().map(|facts| &facts.host)),
-        Err(error) => return boot::failed(shared, &error.into()),
+    let shown = Shown::by(request);
+    let found = Asker::find(shared, &shown).and_then(|mut asker| asker.begin(shared).map(|()| asker));
+    let facts = match found {
+        Ok(asker) => asker.facts,
+        Err(response) => return response,
     };
-    if facts.boot.install_id == 0 {
-        match installs::begin_first(&shared.store, &facts.host.name) {
-            Ok(id) => facts.boot.install_id = id,
-            Err(error) => return boot::failed(shared, &error.into()),
-        }
-    }
-    if let Err(why) = who::check_token(shared, request, &facts.host.name, facts.boot.install_id) {
-        return who::refuse_token(shared, address, &facts.host.name, &why);
-    }
     let result = shared.compiler.profile(&facts).and_then(|profile| answer(&facts, &profile));
     match result {
         Ok(response) => {
-            shared.board.started(&facts.host.name, address, facts.boot.install_id);
+            shared.board.started(&facts.host.name, shown.address, facts.boot.install_id);
             response.with("Cache-Control", "no-store")
         }
         Err(error) => {
@@ -237,7 +296,13 @@ fn metainfo(shared: &Shared, request: &Request) -> Response {
     match found {
         Ok((Some(bytes), endpoints, networks)) => match Metainfo::parse(&bytes) {
             Ok(mut metainfo) => {
-                compiler::place(&mut metainfo, who::address(request), &boot::url(request), &endpoints, &networks);
+                compiler::place(
+                    &mut metainfo,
+                    request.peer.ip().to_canonical(),
+                    &boot::package_url(request),
+                    &endpoints,
+                    &networks,
+                );
                 Response::new(200, "application/x-bittorrent", metainfo.to_bytes())
             }
             Err(error) => boot::failed(shared, &NetError::Said(error.to_string())),

@@ -3,13 +3,14 @@
 
 use super::Shared;
 use super::installs::MachineStatus;
-use crate::net::http::{Response, Segment};
+use crate::net::http::{Request, Response, Segment};
+use bytes::Bytes;
 use minijinja::{AutoEscape, Environment, Value, context};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
 /// The page, filled once by us and then by its script.
@@ -17,7 +18,9 @@ const PAGE: &str = include_str!("../../../templates/status.html.j2");
 /// Rows that the page shows without its script.
 const PAGE_ROWS_MAX: usize = 1000;
 /// Viewers that follow the page at one time; one more has to reload it.
-const VIEWERS_MAX: usize = 64;
+const VIEWERS_MAX: usize = 32;
+/// An answer is given again for so many times as long as it took to make: who asks without end costs a tenth of a core.
+const KEPT_TIMES: u32 = 10;
 /// How often a viewer is told what changed.
 const TELL: Duration = Duration::from_secs(1);
 
@@ -42,6 +45,25 @@ pub struct StatusDocument {
     pub machines: Vec<MachineStatus>,
 }
 
+/// An answer that is the same for all who ask at one time.
+#[derive(Debug, Default)]
+pub(super) struct Kept(Mutex<Option<(Instant, Bytes)>>);
+
+impl Kept {
+    fn get<E>(&self, make: impl FnOnce() -> Result<Bytes, E>) -> Result<Bytes, E> {
+        let mut kept = self.0.lock().expect("nobody panics while holding an answer");
+        let begun = Instant::now();
+        match &*kept {
+            Some((until, made)) if begun < *until => Ok(made.clone()),
+            _ => {
+                let made = make()?;
+                *kept = Some((Instant::now() + begun.elapsed() * KEPT_TIMES, made.clone()));
+                Ok(made)
+            }
+        }
+    }
+}
+
 fn document(shared: &Shared, since: u64) -> (StatusDocument, u64) {
     let (machines, change) = shared.board.rows_since(since);
     let counters = &shared.counters;
@@ -60,32 +82,34 @@ fn document(shared: &Shared, since: u64) -> (StatusDocument, u64) {
 }
 
 /// `/status.json`.
-pub(super) fn json(shared: &Shared) -> Response {
-    let (document, _) = document(shared, 0);
-    match serde_json::to_vec(&document) {
+pub(super) fn json(shared: &Shared, _request: &Request) -> Response {
+    let made = shared.status_json.get(|| serde_json::to_vec(&document(shared, 0).0).map(Bytes::from));
+    match made {
         Ok(body) => Response::new(200, "application/json", body).with("Cache-Control", "no-store"),
         Err(error) => Response::text(500, error),
     }
 }
 
 /// `/`.
-pub(super) fn page(shared: &Shared) -> Response {
-    let (mut document, _) = document(shared, 0);
-    let total = document.machines.len();
-    document.machines.truncate(PAGE_ROWS_MAX);
-    let mut environment = Environment::new();
-    environment.set_auto_escape_callback(|_| AutoEscape::Html);
-    environment.add_filter("bytes", |bytes: u64| readable(bytes));
-    let rendered = environment
-        .template_from_named_str("status.html.j2", PAGE)
-        .and_then(|template| template.render(context! { status => shown(&document), total }));
-    match rendered {
+pub(super) fn page(shared: &Shared, _request: &Request) -> Response {
+    match shared.status_page.get(|| render(shared).map(Bytes::from)) {
         Ok(text) => Response::new(200, "text/html; charset=utf-8", text).with("Cache-Control", "no-store").with(
             "Content-Security-Policy",
             "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'",
         ),
         Err(error) => Response::text(500, error),
     }
+}
+
+fn render(shared: &Shared) -> Result<String, minijinja::Error> {
+    let (mut document, _) = document(shared, 0);
+    let total = document.machines.len();
+    document.machines.truncate(PAGE_ROWS_MAX);
+    let mut environment = Environment::new();
+    environment.set_auto_escape_callback(|_| AutoEscape::Html);
+    environment.add_filter("bytes", |bytes: u64| readable(bytes));
+    let template = environment.template_from_named_str("status.html.j2", PAGE)?;
+    template.render(context! { status => shown(&document), total })
 }
 
 /// The document as the page's template sees it.
@@ -154,6 +178,22 @@ pub(super) fn events(shared: &Arc<Shared>) -> Response {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_asks_without_end_is_given_the_same_answer() {
+        let kept = Kept::default();
+        let mut made = 0;
+        let mut ask = || {
+            let make = || {
+                made += 1;
+                std::thread::sleep(Duration::from_millis(100));
+                Ok::<_, ()>(Bytes::from(made.to_string()))
+            };
+            kept.get(make).expect("made")
+        };
+        assert_eq!((ask(), ask(), ask()), ("1".into(), "1".into(), "1".into()), "it stands for a second");
+        assert_eq!(made, 1);
+    }
 
     #[test]
     fn bytes_are_readable() {

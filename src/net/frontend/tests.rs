@@ -1,6 +1,8 @@
 //! A frontend from outside: over real sockets on loopback.
 
-use super::super::fixture::{Fixture, MAC, client};
+mod security;
+
+use super::super::fixture::{Fixture, MAC, assert_open_metrics, client};
 use super::super::log::Log;
 use super::super::node::{self, Summary};
 use super::super::report::{Phase, Report};
@@ -198,9 +200,12 @@ async fn packages_are_served_with_ranges_and_validators_and_nothing_leaves_the_t
     let status = anybody.get_whole("/status.json", &[]).await.expect("status");
     let status: super::StatusDocument = serde_json::from_slice(&status).expect("JSON");
     assert_eq!(status.package_bytes_sent, 2 * length as u64 + 200 + 1 + length as u64);
-    for path in ["/", "/metrics"] {
-        assert!(!anybody.get_whole(path, &[]).await.expect("a page").is_empty());
-    }
+    assert!(!anybody.get_whole("/", &[]).await.expect("a page").is_empty());
+    let metrics = anybody.get_whole("/metrics", &[]).await.expect("metrics");
+    let metrics = String::from_utf8(metrics.to_vec()).expect("text");
+    assert_open_metrics(&metrics);
+    let sent = 2 * length + 200 + 1 + length;
+    assert!(metrics.contains(&format!("\nrocks_http_package_bytes_total {sent}\n")), "{metrics}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -219,15 +224,10 @@ async fn the_metainfo_says_where_the_seed_and_the_tree_are() {
     assert_eq!(metainfo.envelope.web_seeds, [format!("http://{}/install/distributions/", running.http)]);
 }
 
-/// Runs a machine in a thread, as its program would.
-fn machine(
-    running: &super::Running,
-    fixture: &Fixture,
-    number: u8,
-    http_only: bool,
-) -> std::thread::JoinHandle<Summary> {
+/// How machine `number` of the fixture fetches.
+fn options(running: &super::Running, fixture: &Fixture, number: u8, http_only: bool) -> node::Options {
     let file = |name: &str| Some(fixture.folder.path().join(format!("{name}-{number}")));
-    let options = node::Options {
+    node::Options {
         frontend: format!("http://{}", running.http),
         kickstart: file("ks.cfg"),
         cache: file("cache"),
@@ -244,7 +244,19 @@ fn machine(
         key: None,
         token: None,
         authority: None,
-    };
+        pin: None,
+        plain: false,
+    }
+}
+
+/// Runs a machine in a thread, as its program would.
+fn machine(
+    running: &super::Running,
+    fixture: &Fixture,
+    number: u8,
+    http_only: bool,
+) -> std::thread::JoinHandle<Summary> {
+    let options = options(running, fixture, number, http_only);
     std::thread::spawn(move || node::fetch(options, Log::silent(), |_| {}).expect("a complete set"))
 }
 
@@ -270,49 +282,4 @@ async fn machines_bring_their_sets_in_over_http_and_from_the_seed() {
     let status: super::StatusDocument = serde_json::from_slice(&status).expect("JSON");
     assert_eq!(status.counts.get("installed"), Some(&2));
     assert_eq!((status.http_bytes_sent, status.seed_bytes_sent), (set, set));
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn where_tokens_are_wanted_only_the_token_of_this_installation_opens_the_door() {
-    let fixture = Fixture::new();
-    let running = fixture.serve_with(true).await;
-    let known = client(running.http, "127.1.0.1");
-    let error = known.get_whole(PROFILE, &[]).await.expect_err("no token");
-    assert!(error.to_string().contains("403") && error.to_string().contains("no install token"), "{error}");
-    let script = known.get_whole(&format!("/install/boot/{MAC}"), &[]).await.expect("its script");
-    let script = String::from_utf8_lossy(&script).into_owned();
-    let token = script.split("token=").nth(1).expect("a token").split(' ').next().expect("its end").to_owned();
-    known.set_token(Some(token.clone()));
-    known.get_whole(PROFILE, &[]).await.expect("its profile");
-    known.get_whole("/install/manifest", &[]).await.expect("a token is good for many requests");
-    let other = client(running.http, "127.1.0.2");
-    other.set_token(Some(token.clone()));
-    assert!(other.get_whole(PROFILE, &[]).await.is_err(), "another machine's token");
-    let theirs = other.get_whole(&format!("/install/boot/{MAC}"), &[]).await.expect("a script");
-    assert!(!String::from_utf8_lossy(&theirs).contains("token="), "told to the machine's own address alone");
-    known.set_token(None);
-    assert_eq!(report(&known, Phase::Installed).await, 403, "nothing without a token ends an installation");
-    fixture.store.write("again", |writer| writer.set_boot(&first_host(), BootAction::Install)).expect("written");
-    known.set_token(Some(token));
-    assert!(known.get_whole(PROFILE, &[]).await.is_err(), "the token of an installation that has ended");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn tls_is_spoken_at_the_same_port_and_only_the_clusters_authority_is_believed() {
-    let fixture = Fixture::new();
-    let running = fixture.serve_with(true).await;
-    let authority = std::fs::read(fixture.folder.path().join("keys/authority.pem")).expect("made by serve");
-    let (origin, _) = super::super::http::client::Origin::parse(&format!("https://{}", running.http)).expect("a URL");
-    let ask = |pem: Vec<u8>| {
-        let config = super::super::tls::client(&pem).expect("a certificate");
-        super::super::http::client::Client::new(origin.clone(), None).with_tls(Some(config))
-    };
-    let path = "/install/distributions/el9/p11+1~a.rpm";
-    let believing = ask(authority);
-    assert_eq!(believing.get_whole(path, &[]).await.expect("over TLS"), fixture.content("p11+1~a.rpm"));
-    let elsewhere = Fixture::new();
-    let other = elsewhere.serve_with(true).await;
-    let stranger = std::fs::read(elsewhere.folder.path().join("keys/authority.pem")).expect("made by serve");
-    assert!(ask(stranger).get_whole(path, &[]).await.is_err(), "another cluster's authority");
-    other.stop().await;
 }

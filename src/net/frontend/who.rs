@@ -1,82 +1,153 @@
-//! Who asks: a host is known by its address, else by the MAC addresses that its installer names.
+//! Who asks, and whether what is shown is proof enough.
+//!
+//! Invariant: a profile, a manifest, a token or a word about an installation belongs to the host whose registered
+//! address the request comes from, and the host must prove it as the frontend's [`Security`] wants; a MAC address says
+//! which interface is meant and proves nothing.
 
-use super::Shared;
+use super::{Shared, local};
 use crate::cluster::{Boot, BootAction, Host, HostName, InstallState, MacAddress};
 use crate::net::http::{Request, Response};
 use crate::store::{Reader, StoreError};
-use std::net::IpAddr;
+use crate::trust::TokenKey;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
 
 /// The header by which the installer names its cards (`inst.ks.sendmac`): a number follows.
 const MAC_HEADER: &str = "x-rhn-provisioning-mac-";
 /// Cards that are looked at in one request.
 const MACS_MAX: usize = 16;
-/// Addresses remembered as told about; the same one is told again after [`TELL_AGAIN`].
-const REFUSED_MAX: usize = 4096;
-/// See [`REFUSED_MAX`].
-const TELL_AGAIN: Duration = Duration::from_secs(30);
 
-/// The address that a request comes from, IPv4 where it is one in IPv6's clothes.
-pub(super) fn address(request: &Request) -> IpAddr {
-    request.peer.ip().to_canonical()
+/// What a machine must show for its profile, and for all that is for it alone.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Security {
+    /// Nothing: its address or a card that it names is enough, in the clear.
+    Open,
+    /// The token of its installation, over TLS. What never leaves this machine (loopback) is exempt.
+    #[default]
+    Guarded,
+    /// The same, over loopback too, and the token only from its boot script.
+    Strict,
 }
 
-/// The MAC addresses that an installer names, in its order.
-pub(super) fn macs(request: &Request) -> Vec<MacAddress> {
-    let headers = request.head.headers.iter();
-    let named = headers
-        .filter(|(name, _)| name.get(..MAC_HEADER.len()).is_some_and(|start| start.eq_ignore_ascii_case(MAC_HEADER)));
-    named
-        .filter_map(|(_, value)| MacAddress::parse(value.split_ascii_whitespace().last()?).ok())
-        .take(MACS_MAX)
-        .collect()
-}
-
-/// The host that asks.
-pub(super) fn host(reader: &Reader, address: IpAddr, macs: &[MacAddress]) -> Result<Option<Host>, StoreError> {
-    if let Some(host) = reader.host_by_ip(address)? {
-        return Ok(Some(host));
-    }
-    for mac in macs {
-        if let Some(host) = reader.host_by_mac(*mac)? {
-            return Ok(Some(host));
+impl Security {
+    /// The word a user types.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Guarded => "guarded",
+            Self::Strict => "strict",
         }
     }
-    Ok(None)
+}
+
+/// What a request shows of who sends it.
+#[derive(Debug)]
+pub(super) struct Shown {
+    /// Where it comes from, IPv4 where it is that in IPv6's clothes.
+    pub(super) address: IpAddr,
+    /// The cards it names, in its order.
+    pub(super) macs: Vec<MacAddress>,
+    ends: (SocketAddr, SocketAddr),
+    is_secure: bool,
+    token: Option<String>,
+}
+
+impl Shown {
+    /// What this request shows.
+    pub(super) fn by(request: &Request) -> Self {
+        let headers = &request.head.headers;
+        let is_card = |name: &str| name.get(..MAC_HEADER.len()).is_some_and(|n| n.eq_ignore_ascii_case(MAC_HEADER));
+        let named = headers.iter().filter(|(name, _)| is_card(name));
+        let macs = named.filter_map(|(_, value)| MacAddress::parse(value.split_ascii_whitespace().last()?).ok());
+        Self {
+            address: request.peer.ip().to_canonical(),
+            macs: macs.take(MACS_MAX).collect(),
+            ends: (request.peer, request.local),
+            is_secure: request.is_secure,
+            token: headers
+                .get("authorization")
+                .and_then(|value| value.strip_prefix("Bearer "))
+                .map(|token| token.trim().to_owned()),
+        }
+    }
+
+    /// The same, naming this card alone.
+    pub(super) fn naming(self, mac: MacAddress) -> Self {
+        Self { macs: vec![mac], ..self }
+    }
+
+    /// Whether it may show nothing.
+    fn is_exempt(&self, security: Security) -> bool {
+        match security {
+            Security::Open => true,
+            Security::Guarded => self.address.is_loopback(),
+            Security::Strict => false,
+        }
+    }
+
+    /// Whether the cards it names are believed: where nothing is to be proved, and by whom of this machine's own users
+    /// they are named who may read the database anyway.
+    fn is_believed_by_card(&self, security: Security) -> bool {
+        match security {
+            Security::Open => true,
+            Security::Guarded => local::is_own_user(self.ends.0, self.ends.1),
+            Security::Strict => false,
+        }
+    }
+
+    /// The host that asks: the one at its address, or, where that is believed, of a card it names.
+    pub(super) fn host(&self, reader: &Reader, security: Security) -> Result<Option<Host>, StoreError> {
+        if let Some(host) = reader.host_by_ip(self.address)? {
+            return Ok(Some(host));
+        }
+        if self.macs.is_empty() || !self.is_believed_by_card(security) {
+            return Ok(None);
+        }
+        self.host_by_card(reader)
+    }
+
+    /// The host of the first card it names that any has.
+    fn host_by_card(&self, reader: &Reader) -> Result<Option<Host>, StoreError> {
+        for mac in &self.macs {
+            if let Some(host) = reader.host_by_mac(*mac)? {
+                return Ok(Some(host));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Whether what it shows is proof enough for this installation of this host, or why not. Gives a new token where
+    /// the one that was shown grows old.
+    pub(super) fn prove(
+        &self,
+        security: Security,
+        key: &TokenKey,
+        host: &HostName,
+        install_id: u64,
+    ) -> Result<Option<String>, String> {
+        let is_exempt = self.is_exempt(security);
+        if !is_exempt && !self.is_secure {
+            return Err("what is for one machine alone goes over TLS: ask for https".to_owned());
+        }
+        let Some(text) = &self.token else {
+            return if is_exempt { Ok(None) } else { Err("the request shows no install token".to_owned()) };
+        };
+        let now = crate::net::since_1970();
+        match key.verify(now, host.as_str(), install_id, text) {
+            Ok(shown) => Ok(shown.wants_renewal(now).then(|| key.issue(now, host.as_str(), install_id))),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    /// Whether it may be given the token of the host at its address: not in the clear, where that matters.
+    pub(super) fn may_be_told_token(&self, security: Security) -> bool {
+        security != Security::Strict && (self.is_secure || self.is_exempt(security))
+    }
 }
 
 /// Whether a host may have its profile: it is to install, or is installing, or was never told anything.
 pub(super) fn may_install(boot: &Boot) -> bool {
-    boot.install_id == 0 || boot.action == BootAction::Install || boot.state == Some(InstallState::Installing)
-}
-
-/// Refuses a request and says in the log what to type, once in a while for each address.
-pub(super) fn refuse(shared: &Shared, address: IpAddr, macs: &[MacAddress], known: Option<&Host>) -> Response {
-    shared.counters.refused.fetch_add(1, Ordering::Relaxed);
-    let (reason, hint) = match known {
-        Some(host) => (
-            format!("{} is not to install: it starts the system on its disk", host.name),
-            format!("rocks set-boot {} install", host.name),
-        ),
-        None => {
-            let mac = macs.first().map_or_else(|| "MAC".to_owned(), ToString::to_string);
-            let hint = format!("rocks add-host NAME --appliance compute --mac {mac} --ip {address}");
-            (format!("no host has the address {address}"), hint)
-        }
-    };
-    let mut refused = shared.refused.lock().expect("nobody panics while holding the addresses");
-    if refused.len() >= REFUSED_MAX {
-        refused.retain(|_, at| at.elapsed() < TELL_AGAIN);
-    }
-    let is_news = refused.get(&address).is_none_or(|at: &Instant| at.elapsed() >= TELL_AGAIN);
-    if is_news && refused.len() < REFUSED_MAX {
-        refused.insert(address, Instant::now());
-        drop(refused);
-        let event = if known.is_some() { "host-not-installing" } else { "host-unknown" };
-        shared.log.warning(event, &[("address", &address), ("hint", &hint)]);
-    }
-    Response::text(403, format!("{reason}; an administrator types: {hint}"))
+    boot.was_never_told() || boot.action == BootAction::Install || boot.state == Some(InstallState::Installing)
 }
 
 /// A token for the installation of a host that goes on now.
@@ -84,35 +155,104 @@ pub(super) fn token(shared: &Shared, host: &HostName, install_id: u64) -> String
     shared.keys.token.issue(crate::net::since_1970(), host.as_str(), install_id)
 }
 
-/// The token that a request shows: in its header, or, where a machine starts and knows no headers, in the query.
-fn shown_token(request: &Request) -> Option<String> {
-    let bearer = request.head.headers.get("authorization").and_then(|value| value.strip_prefix("Bearer "));
-    bearer.map(|token| token.trim().to_owned()).or_else(|| request.head.target.query_value("token"))
+/// Why a request is refused.
+#[derive(Debug)]
+pub(super) enum Refusal<'a> {
+    /// No host is at its address.
+    Unknown,
+    /// The host is not to install.
+    Idle(&'a Host),
+    /// What it shows is no proof: the host, and why not.
+    Unproved(&'a HostName, &'a str),
 }
 
-/// Whether a request shows the token of this installation, where one must be shown; gives a new one where it grows
-/// old.
-pub(super) fn check_token(
-    shared: &Shared,
-    request: &Request,
-    host: &HostName,
-    install_id: u64,
-) -> Result<Option<String>, String> {
-    let now = crate::net::since_1970();
-    match shown_token(request) {
-        None if shared.requires_token => Err("the request shows no install token".to_owned()),
-        None => Ok(None),
-        Some(text) => match shared.keys.token.verify(now, host.as_str(), install_id, &text) {
-            Ok(shown) if shown.wants_renewal(now) => Ok(Some(token(shared, host, install_id))),
-            Ok(_) => Ok(None),
-            Err(error) => Err(error.to_string()),
-        },
-    }
-}
-
-/// Refuses a request of a known host without the right token.
-pub(super) fn refuse_token(shared: &Shared, address: IpAddr, host: &HostName, why: &str) -> Response {
+/// Refuses a request and says in the log what to type, once in a while for each address.
+pub(super) fn refuse(shared: &Shared, shown: &Shown, refusal: &Refusal<'_>) -> Response {
     shared.counters.refused.fetch_add(1, Ordering::Relaxed);
-    shared.log.warning("token-refused", &[("address", &address), ("host", host), ("reason", &why)]);
-    Response::text(403, why)
+    let address = shown.address;
+    let (event, reason, hint) = match refusal {
+        Refusal::Idle(host) => (
+            "host-not-installing",
+            format!("{} is not to install: it starts the system on its disk", host.name),
+            format!("rocks set-boot {} install", host.name),
+        ),
+        Refusal::Unproved(host, why) => (
+            "token-refused",
+            format!("{host}: {why}"),
+            format!("the token stands in the boot script of {host}; rocks serve --security open asks for none"),
+        ),
+        Refusal::Unknown => {
+            let by_card = shared.store.read(|reader| shown.host_by_card(reader)).ok().flatten();
+            let reason = format!("no host has the address {address}");
+            match by_card {
+                Some(host) => ("host-unknown", reason, format!("rocks set-host {} --ip {address}", host.name)),
+                None => {
+                    let mac = shown.macs.first().map_or_else(|| "MAC".to_owned(), ToString::to_string);
+                    let hint = format!("rocks add-host NAME --appliance compute --mac {mac} --ip {address}");
+                    ("host-unknown", reason, hint)
+                }
+            }
+        }
+    };
+    if shared.refused.is_due((address, event)) {
+        shared.log.warning(event, &[("address", &address), ("reason", &reason), ("hint", &hint)]);
+    }
+    Response::text(403, format!("{reason}; an administrator types: {hint}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::trust::TOKEN_LIFETIME;
+
+    /// A request from this address, over TLS or not, with this token.
+    fn shown(address: &str, is_secure: bool, token: Option<String>) -> Shown {
+        let address: IpAddr = address.parse().expect("an address");
+        let ends = (SocketAddr::new(address, 40_000), "10.1.1.1:8080".parse().expect("an address"));
+        Shown { address, macs: Vec::new(), ends, is_secure, token }
+    }
+
+    #[test]
+    fn proof_is_wanted_of_everybody_but_this_machine_unless_nothing_is_wanted() {
+        let (key, now) = (TokenKey::from_bytes([1; 32]), crate::net::since_1970());
+        let host = HostName::parse("compute-0-0").expect("a name");
+        let good = key.issue(now, "compute-0-0", 3);
+        let prove = |security, shown: Shown| shown.prove(security, &key, &host, 3).is_ok();
+        let (far, near) = ("10.1.255.254", "127.1.0.1");
+        for (security, address, is_secure, shows, expected) in [
+            (Security::Open, far, false, None, true),
+            (Security::Guarded, near, false, None, true),
+            (Security::Guarded, far, false, None, false),
+            (Security::Guarded, far, true, None, false),
+            (Security::Guarded, far, false, Some(&good), false),
+            (Security::Guarded, far, true, Some(&good), true),
+            (Security::Guarded, "::ffff:10.1.255.254", true, None, false),
+            (Security::Strict, near, false, None, false),
+            (Security::Strict, near, true, None, false),
+            (Security::Strict, near, false, Some(&good), false),
+            (Security::Strict, near, true, Some(&good), true),
+        ] {
+            let proved = prove(security, shown(address, is_secure, shows.cloned()));
+            assert_eq!(proved, expected, "{security:?} {address} {is_secure} {shows:?}");
+        }
+        // A wrong token is refused even where none is wanted.
+        assert!(!prove(Security::Open, shown(far, false, Some(key.issue(now, "compute-0-1", 3)))));
+        assert!(!prove(Security::Guarded, shown(far, true, Some(key.issue(now, "compute-0-0", 2)))));
+        let old = key.issue(now - TOKEN_LIFETIME, "compute-0-0", 3);
+        assert!(!prove(Security::Guarded, shown(far, true, Some(old))));
+    }
+
+    #[test]
+    fn a_token_that_grows_old_is_renewed() {
+        let (key, now) = (TokenKey::from_bytes([1; 32]), crate::net::since_1970());
+        let host = HostName::parse("compute-0-0").expect("a name");
+        let renewed = |age| {
+            let token = key.issue(now - age, "compute-0-0", 3);
+            let shown = shown("10.1.255.254", true, Some(token));
+            shown.prove(Security::Guarded, &key, &host, 3).expect("it is good still")
+        };
+        assert_eq!(renewed(TOKEN_LIFETIME / 4), None);
+        let fresh = renewed(TOKEN_LIFETIME * 3 / 4).expect("another one");
+        assert!(key.verify(now + TOKEN_LIFETIME * 9 / 10, "compute-0-0", 3, &fresh).is_ok());
+    }
 }

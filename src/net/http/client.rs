@@ -155,7 +155,15 @@ impl Client {
 
     /// Asks for a path and takes a good answer's body whole; an answer other than 200 is an error.
     pub async fn get_whole(&self, path: &str, headers: &[(&str, &str)]) -> Result<Bytes, NetError> {
-        let answer = self.get(path, headers).await?;
+        self.good(path, self.get(path, headers).await?).await
+    }
+
+    /// Posts nothing, and takes a good answer's body whole, as [`Self::get_whole`] does.
+    pub async fn post_whole(&self, path: &str) -> Result<Bytes, NetError> {
+        self.good(path, self.post(path, &[], Bytes::new()).await?).await
+    }
+
+    async fn good(&self, path: &str, answer: Answer<'_>) -> Result<Bytes, NetError> {
         let status = answer.status;
         let url = self.url(path);
         let body = answer.whole().await?;

@@ -7,6 +7,7 @@
 mod answer;
 pub mod client;
 mod head;
+mod places;
 mod range;
 mod response;
 pub mod server;

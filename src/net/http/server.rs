@@ -1,33 +1,33 @@
 //! The server: accepts, reads one request at a time from a connection, hands it to a service, sends its answer.
 
 use super::head::{BadHead, Request, RequestHead};
+use super::places::{ADDRESS_CONNECTIONS_MAX, Places};
 use super::response::{Body, FileSlice, Response, Segment};
 use super::stream::Stream;
 use crate::net::NetError;
 use crate::net::log::Log;
 use crate::net::rate::Bucket;
+use crate::net::seldom::Seldom;
 use bytes::{Buf, Bytes, BytesMut};
 use rustix::net::SendFlags;
 use std::future::Future;
 use std::io::{Error, ErrorKind};
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
 use tokio::net::{TcpListener, TcpSocket};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::time::timeout;
 
-/// Connections at one time; at the limit the next one waits in the backlog.
-pub const CONNECTIONS_MAX: usize = 24_576;
 /// Connections that wait to be accepted.
 pub const BACKLOG_MAX: u32 = 4096;
 /// The longest head.
 pub const HEAD_BYTES_MAX: usize = 16 << 10;
-/// The longest body of a request.
-pub const BODY_BYTES_MAX: u64 = 4 << 20;
+/// The longest body of a request: a report is far shorter.
+pub const BODY_BYTES_MAX: u64 = 64 << 10;
 /// How long the head or body of a request may take from its first byte.
 pub const REQUEST_SECS_MAX: u64 = 20;
 /// How long a connection may rest between requests.
@@ -77,21 +77,29 @@ pub fn listen(address: SocketAddr) -> Result<TcpListener, NetError> {
 
 /// Serves until told to stop; then connections at rest close at once, the others have [`STOP_SECS_MAX`].
 pub async fn serve<S: Service>(listener: TcpListener, service: Arc<S>, options: Options) {
-    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
-    let was_full = AtomicBool::new(false);
+    let places = Places::new();
+    let (mut was_full, told) = (false, Seldom::default());
     let mut stop = options.stop.clone();
     loop {
-        if places.available_permits() == 0 && !was_full.swap(true, Ordering::Relaxed) {
-            options.log.warning("connections-full", &[("limit", &CONNECTIONS_MAX)]);
+        if places.is_full() && !was_full {
+            was_full = true;
+            options.log.warning("connections-full", &[("limit", &places.all())]);
         }
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else { break };
+        let Some(free) = places.free().await else { break };
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
             _ = stop.wait_for(|stop| *stop) => break,
         };
         match accepted {
             Ok((tcp, peer)) => {
-                was_full.store(false, Ordering::Relaxed);
+                was_full = false;
+                let Some(place) = places.take(free, peer.ip()) else {
+                    if told.is_due(peer.ip()) {
+                        let limit = ADDRESS_CONNECTIONS_MAX;
+                        options.log.warning("address-crowds", &[("address", &peer.ip()), ("limit", &limit)]);
+                    }
+                    continue;
+                };
                 let (service, options) = (Arc::clone(&service), options.clone());
                 tokio::spawn(async move {
                     let _ = tcp.set_nodelay(true);
@@ -103,13 +111,15 @@ pub async fn serve<S: Service>(listener: TcpListener, service: Arc<S>, options: 
             }
             Err(error) => {
                 // Out of descriptors, or a connection that died in the backlog: neither may end the server.
-                options.log.warning("accept-failed", &[("reason", &error)]);
+                if told.is_due(Ipv4Addr::UNSPECIFIED.into()) {
+                    options.log.warning("accept-failed", &[("reason", &error)]);
+                }
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
         }
     }
     drop(listener);
-    let _ = timeout(Duration::from_secs(STOP_SECS_MAX), places.acquire_many(CONNECTIONS_MAX as u32)).await;
+    let _ = timeout(Duration::from_secs(STOP_SECS_MAX), places.empty()).await;
 }
 
 /// Shakes hands where the first byte is a TLS handshake's and TLS is offered.

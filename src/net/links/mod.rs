@@ -15,3 +15,6 @@ pub use door::Door;
 pub use owner::{Announced, Announcer, Member, Progress, Setup};
 pub(in crate::net) use supply::encode_path;
 pub use supply::{Supply, WebSeed};
+
+#[cfg(test)]
+mod tests;

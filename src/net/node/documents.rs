@@ -2,11 +2,13 @@
 //! comes of it.
 
 use super::Options;
+use super::ways::Ways;
 use crate::cluster::Release;
 use crate::distribution::{SERIAL_KEY, SIGNATURE_KEY};
 use crate::kickstart::Renderer;
 use crate::net::NetError;
 use crate::net::http::client::Client;
+use crate::net::report::ReportAnswer;
 use crate::profile::{Manifest, Profile};
 use crate::torrent::Metainfo;
 use crate::trust::{PublicKey, SnapshotClaim};
@@ -26,9 +28,15 @@ pub(super) struct Documents {
 
 impl Documents {
     /// Asks the frontend, and makes the Kickstart file where one is wanted.
-    pub(super) async fn get(client: &Client, options: &Options) -> Result<Self, NetError> {
-        let begun = Instant::now();
-        let xml = patiently(client, "/install/profile", begun, options.patience).await?;
+    pub(super) async fn get(ways: &Ways, options: &Options) -> Result<Self, NetError> {
+        let (client, begun) = (&*ways.own, Instant::now());
+        if ways.wants_token(options) {
+            let answer = patiently(begun, options.patience, || client.post_whole("/install/token")).await?;
+            let answer: ReportAnswer = serde_json::from_slice(&answer)
+                .map_err(|error| NetError::Said(format!("the frontend's token cannot be read: {error}")))?;
+            client.set_token(answer.token);
+        }
+        let xml = patiently(begun, options.patience, || client.get_whole("/install/profile", &[])).await?;
         let (manifest, metainfo) = loop {
             match Self::told(client, options, begun).await {
                 Ok(told) => break told,
@@ -51,20 +59,25 @@ impl Documents {
         begun: Instant,
     ) -> Result<(Manifest, Option<(Metainfo, String)>), NetError> {
         let spoilt = |url: &str, why: String| NetError::Exchange { url: url.to_owned(), why };
-        let manifest = patiently(client, "/install/manifest", begun, options.patience).await?;
+        let manifest = patiently(begun, options.patience, || client.get_whole("/install/manifest", &[])).await?;
         let manifest: Manifest = serde_json::from_slice(&manifest)
             .map_err(|error| spoilt("/install/manifest", format!("the manifest cannot be read: {error}")))?;
-        client.set_token(manifest.token.clone().or_else(|| options.token.clone()));
+        if manifest.token.is_some() {
+            client.set_token(manifest.token.clone());
+        }
         let Some(told) = &manifest.distribution else { return Ok((manifest, None)) };
-        let bytes = patiently(client, &told.metainfo_path, begun, options.patience).await?;
+        let bytes = patiently(begun, options.patience, || client.get_whole(&told.metainfo_path, &[])).await?;
         let metainfo = Metainfo::parse(&bytes).map_err(|error| spoilt(&told.metainfo_path, error.to_string()))?;
         if metainfo.info_hash().to_string() != told.info_hash {
             let why = "the metainfo is not the one that the manifest names".to_owned();
             return Err(spoilt(&told.metainfo_path, why));
         }
-        if let Some(key) = &options.key {
-            check_signature(key, &metainfo, &told.name)?;
-        }
+        let key = match (options.key, &manifest.key) {
+            (Some(key), _) => key,
+            (None, Some(key)) => PublicKey::parse(key).map_err(|error| NetError::Said(error.to_string()))?,
+            (None, None) => return Err(NetError::Said("the frontend names no key of its own".to_owned())),
+        };
+        check_signature(&key, &metainfo, &told.name)?;
         let tree_path = told.tree_path.clone();
         Ok((manifest, Some((metainfo, tree_path))))
     }
@@ -84,16 +97,20 @@ fn check_signature(key: &PublicKey, metainfo: &Metainfo, distribution: &str) -> 
     let own = |name: &str| metainfo.envelope.own.get(name).map(Vec::as_slice);
     let serial = own(SERIAL_KEY).and_then(|serial| std::str::from_utf8(serial).ok()?.parse().ok());
     let (Some(serial), Some(signature)) = (serial, own(SIGNATURE_KEY)) else {
-        return Err(NetError::Said(format!("distribution '{distribution}' is not signed, and a key was told")));
+        return Err(NetError::Said(format!("distribution '{distribution}' is not signed")));
     };
     let claim = SnapshotClaim { distribution, serial, info_hash: metainfo.info_hash().0 };
     key.verify(&claim, signature).map_err(|error| NetError::Said(error.to_string()))
 }
 
 /// Asks again while the frontend cannot be reached or is not well, as long as there is patience.
-async fn patiently(client: &Client, path: &str, begun: Instant, patience: Duration) -> Result<bytes::Bytes, NetError> {
+async fn patiently<A: Future<Output = Result<bytes::Bytes, NetError>>>(
+    begun: Instant,
+    patience: Duration,
+    mut ask: impl FnMut() -> A,
+) -> Result<bytes::Bytes, NetError> {
     loop {
-        let error = match client.get_whole(path, &[]).await {
+        let error = match ask().await {
             Ok(body) => return Ok(body),
             Err(error) => error,
         };

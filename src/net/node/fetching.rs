@@ -7,19 +7,21 @@ use super::checksums;
 use super::documents::Documents;
 use super::plain::Plain;
 use super::tracker;
+use super::ways::Ways;
 use super::{Options, Progress, Summary};
 use crate::cache::{Cache, CacheError};
 use crate::net::NetError;
-use crate::net::http::client::Client;
 use crate::net::http::server;
 use crate::net::links::{Door as PeerDoor, Member, Setup, Supply, WebSeed};
 use crate::net::log::Log;
 use crate::net::proxy::{Door, Loaded};
 use crate::net::rate::Bucket;
 use crate::net::report::Phase;
+use crate::profile::Manifest;
 use crate::swarm::{Event, SessionConfig};
 use crate::torrent::{LayoutFile, Metainfo, PieceIndex};
-use std::net::{Ipv4Addr, SocketAddr};
+use ipnet::IpNet;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
@@ -45,7 +47,7 @@ pub(super) struct Fetching {
 /// What a machine was started with, as far as it is about its packages.
 pub(super) struct Start<'a> {
     pub(super) options: &'a Options,
-    pub(super) client: &'a Arc<Client>,
+    pub(super) ways: &'a Ways,
     pub(super) upload: Option<Arc<Bucket>>,
     pub(super) download: Option<Arc<Bucket>>,
     pub(super) door: Option<&'a Arc<Door>>,
@@ -62,7 +64,7 @@ impl Fetching {
         let (files, wanted) = wanted(&metainfo, &documents.manifest, options.everything);
         let total_bytes = files.iter().map(|file| file.length_bytes).sum();
         let cache = Arc::new(make_cache(options, metainfo.clone(), log)?);
-        let web_seed = WebSeed { client: Arc::clone(start.client), tree_path, headers: Vec::new() };
+        let web_seed = WebSeed { client: Arc::clone(&start.ways.packages), tree_path, headers: Vec::new() };
         let member = match options.http_only {
             true => None,
             false => match join(start, &documents.manifest, &metainfo, &cache, &web_seed) {
@@ -187,11 +189,7 @@ fn moved(member: Option<&Member>, plain_bytes: u64) -> (Summary, u32) {
 }
 
 /// The files that are wanted, with the repository's metadata, and their pieces.
-fn wanted(
-    metainfo: &Metainfo,
-    manifest: &crate::profile::Manifest,
-    everything: bool,
-) -> (Vec<LayoutFile>, Vec<PieceIndex>) {
+fn wanted(metainfo: &Metainfo, manifest: &Manifest, everything: bool) -> (Vec<LayoutFile>, Vec<PieceIndex>) {
     let layout = metainfo.layout();
     let set =
         manifest.distribution.as_ref().map(|distribution| distribution.install_set.as_slice()).unwrap_or_default();
@@ -225,12 +223,12 @@ fn make_cache(options: &Options, metainfo: Metainfo, log: &Log) -> Result<Cache,
 
 fn join(
     start: &Start<'_>,
-    manifest: &crate::profile::Manifest,
+    manifest: &Manifest,
     metainfo: &Metainfo,
     cache: &Arc<Cache>,
     web_seed: &WebSeed,
 ) -> Result<Member, NetError> {
-    let (options, client, log) = (start.options, start.client, start.log);
+    let (options, client, log) = (start.options, &start.ways.own, start.log);
     let at = SocketAddr::new(options.bind.unwrap_or(Ipv4Addr::UNSPECIFIED.into()), options.peer_port);
     let listener = server::listen(at)?;
     let port = listener.local_addr().map_err(|source| NetError::Listen { address: at, source })?.port();
@@ -255,8 +253,31 @@ fn join(
         download: start.download.clone(),
         log: log.clone(),
     });
-    let door = PeerDoor::new(|_| true, log.clone());
+    let door = PeerDoor::new(neighbours(manifest), log.clone());
     door.add(member.clone());
     tokio::spawn(door.run(listener));
     Ok(member)
+}
+
+/// Says who may come in as a peer: who is in a network of the cluster. A peer may have announced itself after this
+/// machine asked the tracker last, so it need not have been named; what it gives is believed by its digest alone.
+fn neighbours(manifest: &Manifest) -> impl Fn(IpAddr) -> bool + Send + Sync + use<> {
+    let networks: Vec<IpNet> = manifest.networks.iter().filter_map(|network| network.parse().ok()).collect();
+    move |address| networks.iter().any(|network| network.contains(&address.to_canonical()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_neighbours_may_come_in_as_peers() {
+        let networks = ["10.1.0.0/16", "fd00::/64"].map(str::to_owned).to_vec();
+        let may_come_in = neighbours(&Manifest { networks, ..Manifest::default() });
+        for (address, expected) in
+            [("10.1.255.254", true), ("::ffff:10.1.0.1", true), ("fd00::7", true), ("10.2.0.1", false), ("::1", false)]
+        {
+            assert_eq!(may_come_in(address.parse().expect("an address")), expected, "{address}");
+        }
+    }
 }

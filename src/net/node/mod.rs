@@ -7,17 +7,17 @@ mod fetching;
 mod plain;
 mod reporter;
 mod tracker;
+mod ways;
 
 use super::NetError;
-use super::http::client::{Client, Origin};
+use super::http::client::Client;
 use super::http::server;
 use super::log::Log;
 use super::proxy::{Door, Said, Word};
 use super::rate::Bucket;
 use super::report::Phase;
-use super::tls;
 use crate::cluster::Rate;
-use crate::trust::PublicKey;
+use crate::trust::{Fingerprint, PublicKey};
 use documents::Documents;
 use fetching::{Fetching, Start};
 use reporter::Reporter;
@@ -30,6 +30,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
+use ways::Ways;
 
 /// How long the last word is tried by a machine that is told to end.
 const LAST_WORD: Duration = Duration::from_secs(5);
@@ -67,12 +68,16 @@ pub struct Options {
     pub summary: Option<PathBuf>,
     /// How long it asks for its profile before it gives up.
     pub patience: Duration,
-    /// The key that must have signed the distribution; none: any is taken.
+    /// The key that must have signed the distribution; none: the one that the frontend names.
     pub key: Option<PublicKey>,
     /// The token of this installation.
     pub token: Option<String>,
-    /// The certificate of the authority that an https frontend must show (PEM).
+    /// The certificate of the authority that the frontend must show (PEM).
     pub authority: Option<PathBuf>,
+    /// The same by its fingerprint.
+    pub pin: Option<Fingerprint>,
+    /// Whether everything goes in the clear.
+    pub plain: bool,
 }
 
 /// What a fetch came to.
@@ -125,31 +130,23 @@ async fn run(
     log: Log,
     show: impl Fn(Progress) + Send + Sync + 'static,
 ) -> Result<Summary, NetError> {
-    let (origin, prefix) = Origin::parse(&options.frontend)?;
-    if !prefix.trim_end_matches('/').is_empty() {
-        return Err(NetError::Url { url: options.frontend.clone(), why: "has a path: give http://ADDRESS:PORT alone" });
-    }
     let bucket = || options.rate.map(|rate| Arc::new(Bucket::new(rate.bytes_per_sec())));
     let (upload, download) = (bucket(), bucket());
-    let tls = match &options.authority {
-        Some(path) => Some(tls::client(&std::fs::read(path).map_err(|error| NetError::file(path, error))?)?),
-        None => None,
-    };
-    let client = Arc::new(Client::new(origin, options.bind).with_download(download.clone()).with_tls(tls));
-    client.set_token(options.token.clone());
+    let ways = Ways::new(&options, download.clone())?;
     let (stop, stopped) = watch::channel(false);
     let (words, mut said) = mpsc::channel(4);
-    let door = open_door(&options, &client, words, &stopped, &log)?;
+    let door = open_door(&options, &ways.own, words, &stopped, &log)?;
 
     let ended = super::ended();
     tokio::pin!(ended);
     let documents = tokio::select! {
-        documents = Documents::get(&client, &options) => documents?,
+        documents = Documents::get(&ways, &options) => documents?,
         () = &mut ended => return Err(NetError::Said("told to end before the profile was there".to_owned())),
     };
-    let reporter = Reporter::start(Arc::clone(&client), Box::new(show), SHOW);
+    ways.tell(&log);
+    let reporter = Reporter::start(Arc::clone(&ways.own), Box::new(show), SHOW);
     let text = documents.kickstart.clone();
-    let start = Start { options: &options, client: &client, upload, download, door: door.as_ref(), log: &log };
+    let start = Start { options: &options, ways: &ways, upload, download, door: door.as_ref(), log: &log };
     let fetching = Fetching::start(&start, documents).await?;
     reporter.follow(fetching.gauge());
     reporter.phase(Phase::Fetching);
@@ -189,19 +186,33 @@ async fn run(
             Some(said) = said.recv() => Some(said),
         };
     }
-    say_last(&reporter, word, ended.as_mut(), &log).await;
+    let waits_for_installer = options.proxy.is_some() && !options.exits_when_complete;
+    match word {
+        Some(word) => say_word(&reporter, word, &mut said, ended.as_mut(), &log).await,
+        None if waits_for_installer => {
+            // Nobody but the installer knows that the machine is installed.
+            let why = "told to end before the installer said that it had finished";
+            log.warning("installer-unfinished", &[("reason", &why)]);
+            let _ = timeout(LAST_WORD, reporter.last(Phase::Failed, Some(why.to_owned()))).await;
+        }
+        None => {
+            let _ = timeout(LAST_WORD, reporter.last(Phase::Installed, None)).await;
+        }
+    }
     fetching.leave().await;
     stop.send_replace(true);
     Ok(fetching.summary(seconds))
 }
 
-/// Says the last word to the frontend: the installer's, or that of a machine that was told to end with its set
-/// complete. The machine serves until it starts anew: its installer's word is not yet its end.
-async fn say_last(reporter: &Reporter, said: Option<Said>, mut ended: Pin<&mut impl Future<Output = ()>>, log: &Log) {
-    let Some(Said { word, heard }) = said else {
-        let _ = timeout(LAST_WORD, reporter.last(Phase::Installed, None)).await;
-        return;
-    };
+/// Says the installer's last word to the frontend. The machine serves until it starts anew: that word is not yet its
+/// end.
+async fn say_word(
+    reporter: &Reporter,
+    Said { word, heard }: Said,
+    said: &mut mpsc::Receiver<Said>,
+    mut ended: Pin<&mut impl Future<Output = ()>>,
+    log: &Log,
+) {
     let last = match word {
         Word::Installed => reporter.last(Phase::Installed, None),
         Word::Failed(why) => {
@@ -219,7 +230,17 @@ async fn say_last(reporter: &Reporter, said: Option<Said>, mut ended: Pin<&mut i
             return;
         }
     }
-    ended.await;
+    // What is said again was heard before.
+    let again = async {
+        while let Some(Said { heard, .. }) = said.recv().await {
+            let _ = heard.send(());
+        }
+        std::future::pending::<()>().await;
+    };
+    tokio::select! {
+        () = again => {}
+        () = ended => {}
+    }
 }
 
 /// Opens the installer's door.

@@ -1,0 +1,116 @@
+//! Places for connections. Many machines fit; one address cannot take the places of all others.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// Connections at one time; at the limit the next one waits in the backlog.
+pub(super) const CONNECTIONS_MAX: usize = 32_768;
+/// From so many connections on, an address that has [`ADDRESS_CONNECTIONS_MAX`] of them gets no more.
+pub(super) const CROWD_CONNECTIONS: usize = 24_576;
+/// See [`CROWD_CONNECTIONS`].
+pub(super) const ADDRESS_CONNECTIONS_MAX: usize = 256;
+/// File descriptors that are left for files and for the store.
+const DESCRIPTORS_KEPT: usize = 512;
+
+/// The places of a server.
+#[derive(Debug)]
+pub(super) struct Places {
+    free: Arc<Semaphore>,
+    all: usize,
+    by_address: Mutex<HashMap<IpAddr, usize>>,
+}
+
+impl Places {
+    /// As many as are allowed and the process has descriptors for.
+    pub(super) fn new() -> Arc<Self> {
+        let descriptors = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+        let descriptors = descriptors.map_or(usize::MAX, |current| current as usize);
+        Self::with(CONNECTIONS_MAX.min(descriptors.saturating_sub(DESCRIPTORS_KEPT).max(64)))
+    }
+
+    fn with(all: usize) -> Arc<Self> {
+        Arc::new(Self { free: Arc::new(Semaphore::new(all)), all, by_address: Mutex::default() })
+    }
+
+    /// How many there are.
+    pub(super) fn all(&self) -> usize {
+        self.all
+    }
+
+    /// Whether none is free.
+    pub(super) fn is_full(&self) -> bool {
+        self.free.available_permits() == 0
+    }
+
+    /// Waits for a free place.
+    pub(super) async fn free(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.free).acquire_owned().await.ok()
+    }
+
+    /// Gives a free place to a connection from this address; none where it has its share and others wait.
+    pub(super) fn take(self: &Arc<Self>, free: OwnedSemaphorePermit, address: IpAddr) -> Option<Place> {
+        let taken = self.all - self.free.available_permits();
+        let is_crowded = taken * CONNECTIONS_MAX > CROWD_CONNECTIONS * self.all;
+        let mut by_address = self.by_address.lock().expect("nobody panics while holding the addresses");
+        let here = by_address.entry(address).or_insert(0);
+        if is_crowded && *here >= ADDRESS_CONNECTIONS_MAX {
+            return None;
+        }
+        *here += 1;
+        Some(Place { places: Arc::clone(self), address, _taken: free })
+    }
+
+    /// Waits until all places are free.
+    pub(super) async fn empty(&self) {
+        let _ = self.free.acquire_many(u32::try_from(self.all).unwrap_or(u32::MAX)).await;
+    }
+}
+
+/// The place of one connection, free again when this is dropped.
+#[derive(Debug)]
+pub(super) struct Place {
+    places: Arc<Places>,
+    address: IpAddr,
+    _taken: OwnedSemaphorePermit,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut by_address = self.places.by_address.lock().expect("nobody panics while holding the addresses");
+        if let Some(here) = by_address.get_mut(&self.address) {
+            *here -= 1;
+            if *here == 0 {
+                by_address.remove(&self.address);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn one_address_cannot_take_every_place() {
+        let places = Places::with(2048);
+        let greedy = IpAddr::from([10, 1, 1, 1]);
+        let mut held = Vec::new();
+        while held.len() < 2048 {
+            let free = places.free().await.expect("not closed");
+            let Some(place) = places.take(free, greedy) else { break };
+            held.push(place);
+        }
+        assert_eq!(held.len(), 2048 * CROWD_CONNECTIONS / CONNECTIONS_MAX, "three quarters, then its share is up");
+        for n in 0..64 {
+            let free = places.free().await.expect("not closed");
+            held.push(places.take(free, IpAddr::from([10, 1, 2, n])).expect("others have places"));
+        }
+        drop(held);
+        let free = places.free().await.expect("not closed");
+        assert!(places.take(free, greedy).is_some());
+        assert!(places.by_address.lock().expect("no panic").is_empty());
+        places.empty().await;
+    }
+}

@@ -1,0 +1,88 @@
+//! A machine among peers over real sockets.
+
+use super::{Announcer, Member, Setup, Supply};
+use crate::cache::Cache;
+use crate::net::fixture::Fixture;
+use crate::net::log::Log;
+use crate::swarm::{Event, SessionConfig};
+use crate::torrent::{InfoHash, PeerId, PieceIndex};
+use crate::wire::{HANDSHAKE_BYTES, Handshake, Message};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+/// A peer that has everything, gives to everybody, and lies.
+async fn lie(mut tcp: TcpStream, info_hash: InfoHash, lies: Arc<AtomicU32>) -> std::io::Result<()> {
+    tcp.read_exact(&mut [0; HANDSHAKE_BYTES]).await?;
+    let mut out = Vec::new();
+    Handshake::ours(info_hash, PeerId::new([9; 12])).encode(&mut out);
+    Message::HaveAll.encode(&mut out);
+    Message::Unchoke.encode(&mut out);
+    tcp.write_all(&out).await?;
+    let mut buffer = Vec::new();
+    loop {
+        while let Ok(Some((message, length))) = Message::decode(&buffer) {
+            let mut out = Vec::new();
+            if let Message::Request(block) = message {
+                lies.fetch_add(1, Ordering::Relaxed);
+                let data = vec![0xA5; block.length_bytes as usize];
+                Message::Piece { piece: block.piece, offset_bytes: block.offset_bytes, data: &data }.encode(&mut out);
+            }
+            buffer.drain(..length);
+            tcp.write_all(&out).await?;
+        }
+        if tcp.read_buf(&mut buffer).await? == 0 {
+            return Ok(());
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_peer_that_lies_is_banned_and_the_set_is_complete_without_it() {
+    let fixture = Fixture::new();
+    let running = fixture.serve().await;
+    let listener = TcpListener::bind("127.1.0.2:0").await.expect("loopback");
+    let (liar, info_hash) = (listener.local_addr().expect("bound"), fixture.metainfo.info_hash());
+    let (lies, visits) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicU32::new(0)));
+    let (told, came) = (Arc::clone(&lies), Arc::clone(&visits));
+    tokio::spawn(async move {
+        while let Ok((tcp, _)) = listener.accept().await {
+            came.fetch_add(1, Ordering::Relaxed);
+            tokio::spawn(lie(tcp, info_hash, Arc::clone(&told)));
+        }
+    });
+    // The honest seed is named only once the liar was asked.
+    let (asked, seed) = (Arc::clone(&lies), running.peers);
+    let announcer: Announcer = Arc::new(move |_, _, _| {
+        let known = if asked.load(Ordering::Relaxed) == 0 { vec![liar] } else { vec![liar, seed] };
+        Box::pin(async move { Some((known, Duration::from_millis(200))) })
+    });
+    let lines = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&lines);
+    let cache = Arc::new(Cache::in_memory(fixture.metainfo.clone()));
+    let member = Member::join(Setup {
+        config: SessionConfig { frontend: Some(seed), web_seed: false, ..SessionConfig::machine(PeerId::new([1; 12])) },
+        seed_value: 1,
+        supply: Supply::Cache(Arc::clone(&cache)),
+        web_seed: None,
+        announcer: Some(announcer),
+        bind: Some("127.1.0.1".parse().expect("an address")),
+        upload: None,
+        download: None,
+        log: Log::new(move |_, line| seen.lock().expect("no panic").push(line.to_owned())),
+    });
+    let layout = fixture.metainfo.layout();
+    let pieces = layout.files().iter().filter(|file| !file.is_pad).flat_map(|file| layout.pieces_of(file));
+    let pieces: Vec<PieceIndex> = pieces.collect();
+    member.event(Event::Want { pieces: pieces.clone() }).await;
+    let mut progress = member.progress();
+    let complete = progress.wait_for(|progress| progress.is_complete);
+    tokio::time::timeout(Duration::from_secs(60), complete).await.expect("in time").expect("the swarm is alive");
+    assert!(lies.load(Ordering::Relaxed) > 0, "the liar was asked");
+    let lines = lines.lock().expect("no panic").join("\n");
+    assert!(lines.contains("event=peer-banned"), "{lines}");
+    assert_eq!(visits.load(Ordering::Relaxed), 1, "who is banned is not asked again");
+    assert!(pieces.iter().all(|piece| cache.has(*piece)));
+}
