@@ -141,7 +141,10 @@ pub(crate) fn promise_no_backtrace() {
 /// The error and its causes in one line, without a cause whose words the error before it has said already.
 fn chain(error: &anyhow::Error) -> String {
     let mut text = String::new();
-    for cause in error.chain().map(ToString::to_string).filter(|cause| !cause.is_empty()) {
+    // What cannot be listened at says why in its own words.
+    let last = error.chain().position(|cause| matches!(cause.downcast_ref(), Some(NetError::Listen { .. })));
+    let causes = error.chain().take(last.map_or(usize::MAX, |at| at + 1));
+    for cause in causes.map(ToString::to_string).filter(|cause| !cause.is_empty()) {
         if text.is_empty() {
             text = cause;
         } else if !text.contains(&cause) {

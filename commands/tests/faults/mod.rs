@@ -4,6 +4,7 @@
 //!
 //! `ROCKS_FAULT_SEEDS=7` replays one seed value, `1-20` runs a range; without it one short day is run.
 
+mod checks;
 mod plan;
 mod world;
 
@@ -54,6 +55,6 @@ fn day(seed_value: u64) {
     world.thaw_all();
     world.check_packages(seed_value);
     world.check_writes(seed_value);
-    world.say_goodbye();
+    world.say_goodbye(seed_value);
     world.check_states(seed_value);
 }

@@ -4,8 +4,8 @@ use super::plan::{MACHINES, WRITERS, Whom};
 use rocks::demo::packages::{DistributionSpec, make_distribution};
 use rustix::process::{Pid, Signal, kill_process};
 use std::collections::BTreeMap;
-use std::io::{Read, Write};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::io::Write;
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -20,44 +20,45 @@ const FRONTEND: Ipv4Addr = Ipv4Addr::new(127, 3, 255, 254);
 const RATE: &str = "2MB";
 
 /// A process that ought to run.
-struct Role {
+pub(super) struct Role {
     words: Vec<String>,
     log: PathBuf,
-    child: Option<Child>,
+    pub(super) child: Option<Child>,
     /// When to start it again.
     due: Option<Instant>,
     /// When to let it go on.
     frozen_until: Option<Instant>,
 }
 
-/// What one writing shell has been told is done.
+/// What the writing shells have been told is done: of an attribute its last value, of a host how often it was told to
+/// install.
 #[derive(Default)]
-struct Acknowledged(Mutex<BTreeMap<String, u64>>);
+pub(super) struct Acknowledged(pub(super) Mutex<BTreeMap<String, u64>>);
 
 pub(super) struct World {
     folder: tempfile::TempDir,
-    ports: Ports,
+    pub(super) ports: Ports,
     serve: Role,
     track: Role,
-    machines: Vec<Role>,
+    pub(super) machines: Vec<Role>,
     /// The process of each writer's command, 0 in between.
     writing: Arc<[AtomicU32; WRITERS]>,
-    acknowledged: Arc<Acknowledged>,
+    pub(super) acknowledged: Arc<Acknowledged>,
     writers: Vec<std::thread::JoinHandle<()>>,
     over: Arc<AtomicBool>,
     thaws: Vec<(Pid, Instant)>,
 }
 
 #[derive(Clone, Copy)]
-struct Ports {
+pub(super) struct Ports {
     http: u16,
     seed: u16,
     announce: u16,
     peer: u16,
-    proxy: u16,
+    pub(super) proxy: u16,
 }
 
-fn machine_address(n: usize) -> Ipv4Addr {
+pub(super) fn machine_address(n: usize) -> Ipv4Addr {
     Ipv4Addr::new(127, 3, 0, n as u8 + 1)
 }
 
@@ -120,14 +121,17 @@ impl World {
         for n in 0..MACHINES {
             csv += &format!("compute-0-{n},compute,02:00:7f:03:00:{n:02x},{}\n", machine_address(n));
         }
+        for w in 0..WRITERS {
+            csv += &format!("compute-1-{w},compute,02:00:7f:03:01:{w:02x},127.3.1.{}\n", w + 1);
+        }
         world.rocks("add-network loopback 127.0.0.0/8", "");
         world.rocks("add-host --from -", &csv);
         world.rocks(&format!("add-distribution day {} --release rhel9", world.tree().display()), "");
-        world.rocks("set-boot @compute install", "");
+        world.rocks(&format!("set-boot compute-0-[0-{}] install", MACHINES - 1), "");
         world
     }
 
-    fn tree(&self) -> PathBuf {
+    pub(super) fn tree(&self) -> PathBuf {
         self.folder.path().join("tree")
     }
 
@@ -136,7 +140,7 @@ impl World {
     }
 
     /// Runs one command to its good end.
-    fn rocks(&self, text: &str, input: &str) -> String {
+    pub(super) fn rocks(&self, text: &str, input: &str) -> String {
         let mut child = Command::new(ROCKS)
             .args(text.split(' '))
             .env("ROCKS_CLUSTER", self.cluster())
@@ -180,9 +184,14 @@ impl World {
                     if over.load(Ordering::Relaxed) {
                         break;
                     }
-                    let name = format!("day_{w}");
+                    // Attributes of a machine that installs, and boot actions of a host that does not.
+                    let name = if n % 2 == 0 { format!("day_{w}") } else { format!("compute-1-{w}") };
+                    let line = match n % 2 {
+                        0 => format!("set-attribute {name} {n} --host compute-0-{w}"),
+                        _ => format!("set-boot {name} install"),
+                    };
                     let mut child = Command::new(ROCKS)
-                        .args(["set-attribute", &name, &n.to_string(), "--host", &format!("compute-0-{w}")])
+                        .args(line.split(' '))
                         .env("ROCKS_CLUSTER", &cluster)
                         .stdout(Stdio::null())
                         .stderr(Stdio::null())
@@ -190,7 +199,9 @@ impl World {
                         .expect("rocks starts");
                     writing[w].store(child.id(), Ordering::SeqCst);
                     if child.wait().expect("rocks ends").success() {
-                        acknowledged.0.lock().expect("no writer panics").insert(name, n);
+                        let mut acknowledged = acknowledged.0.lock().expect("no writer panics");
+                        let last = acknowledged.entry(name).or_default();
+                        *last = if n % 2 == 0 { n } else { *last + 1 };
                     }
                     writing[w].store(0, Ordering::SeqCst);
                     std::thread::sleep(Duration::from_millis(30));
@@ -293,79 +304,6 @@ impl World {
         (0..MACHINES).all(|n| self.machines[n].child.is_some() && self.summary(n).exists())
     }
 
-    /// Through each machine's own door, as its installer would: every package of its set is the frontend's file.
-    pub(super) fn check_packages(&self, seed_value: u64) {
-        let packages: Vec<_> = std::fs::read_dir(self.tree().join("Packages"))
-            .expect("the tree has packages")
-            .map(|entry| entry.expect("it can be read").file_name().into_string().expect("names are text"))
-            .collect();
-        for n in 0..MACHINES {
-            let door = SocketAddr::new(IpAddr::V4(machine_address(n)), self.ports.proxy);
-            for name in packages.iter().skip(n % 3).step_by(3) {
-                let path = format!("/install/distributions/day/Packages/{name}");
-                let got =
-                    get(door, &path).unwrap_or_else(|why| panic!("seed {seed_value}: machine {n}: {name}: {why}"));
-                let right = std::fs::read(self.tree().join("Packages").join(name)).expect("the file is there");
-                assert!(got == right, "seed {seed_value}: machine {n} was given wrong bytes of {name}");
-            }
-        }
-    }
-
-    /// What was acknowledged is there; what was not may be.
-    pub(super) fn check_writes(&self, seed_value: u64) {
-        let acknowledged = self.acknowledged.0.lock().expect("no writer panics");
-        assert_eq!(acknowledged.len(), WRITERS, "seed {seed_value}: a writer was never acknowledged");
-        for (name, last) in &*acknowledged {
-            let host = format!("compute-0-{}", name.trim_start_matches("day_"));
-            let listed = self.rocks(&format!("list-attribute {host} --format json"), "");
-            let rows: serde_json::Value = serde_json::from_str(&listed).expect("a listing is JSON");
-            let rows = rows.as_array().expect("a listing is a list");
-            let row = rows.iter().find(|row| row["name"] == **name);
-            let value = row.and_then(|row| row["value"].as_str()).and_then(|text| text.parse::<u64>().ok());
-            assert!(value >= Some(*last), "seed {seed_value}: {name} is {value:?}, {last} was acknowledged");
-        }
-    }
-
-    /// All machines end their installation: `%post` tells each one's door, and then they start anew.
-    pub(super) fn say_goodbye(&mut self) {
-        for n in 0..MACHINES {
-            let door = SocketAddr::new(IpAddr::V4(machine_address(n)), self.ports.proxy);
-            ask(door, "POST", "/rocks/installed").unwrap_or_else(|why| panic!("machine {n}: {why}"));
-        }
-        for role in &mut self.machines {
-            if let Some(child) = &role.child {
-                let _ = kill_process(Pid::from_child(child), Signal::TERM);
-            }
-        }
-        for role in &mut self.machines {
-            if let Some(mut child) = role.child.take() {
-                let status = child.wait().expect("it is our child");
-                assert!(status.success(), "a machine's goodbye ended with {status}");
-            }
-        }
-    }
-
-    /// Every host boots from its disk next, without a person.
-    pub(super) fn check_states(&self, seed_value: u64) {
-        let begin = Instant::now();
-        loop {
-            let listed = self.rocks("list-host --format json", "");
-            let rows: serde_json::Value = serde_json::from_str(&listed).expect("a listing is JSON");
-            let stuck: Vec<_> = rows
-                .as_array()
-                .expect("a listing is a list")
-                .iter()
-                .filter(|row| row["boot"]["action"] != "os")
-                .map(|row| row["name"].to_string())
-                .collect();
-            if stuck.is_empty() {
-                return;
-            }
-            assert!(begin.elapsed() < Duration::from_secs(30), "seed {seed_value}: {stuck:?} would install again");
-            std::thread::sleep(Duration::from_millis(200));
-        }
-    }
-
     /// What a person would look at: who is where, and last words.
     pub(super) fn report(&self) -> String {
         let mut text = String::new();
@@ -415,24 +353,4 @@ impl Drop for World {
             }
         }
     }
-}
-
-/// One file over plain HTTP.
-fn get(from: SocketAddr, path: &str) -> Result<Vec<u8>, String> {
-    ask(from, "GET", path)
-}
-
-fn ask(from: SocketAddr, method: &str, path: &str) -> Result<Vec<u8>, String> {
-    let mut stream = TcpStream::connect(from).map_err(|error| error.to_string())?;
-    stream.set_read_timeout(Some(Duration::from_secs(60))).map_err(|error| error.to_string())?;
-    let request = format!("{method} {path} HTTP/1.1\r\nHost: {from}\r\nConnection: close\r\n\r\n");
-    stream.write_all(request.as_bytes()).map_err(|error| error.to_string())?;
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer).map_err(|error| error.to_string())?;
-    let end = answer.windows(4).position(|window| window == b"\r\n\r\n").ok_or("no answer")?;
-    let head = String::from_utf8_lossy(&answer[..end]).into_owned();
-    if !head.starts_with("HTTP/1.1 200") {
-        return Err(head);
-    }
-    Ok(answer.split_off(end + 4))
 }

@@ -231,15 +231,16 @@ impl Board {
     }
 
     /// Flags machines that were not heard of for [`SILENCE`].
-    pub(super) fn sweep(&self) {
+    pub(super) fn sweep(&self, now: Instant) {
         let mut dead = Vec::new();
         let mut rows = self.rows.lock().expect("nobody panics while holding the board");
         rows.changes += 1;
         let change = rows.changes;
         for (host, install) in &mut rows.installs {
-            if install.report.phase.is_active() && install.heard.elapsed() > SILENCE {
+            let silent = now.saturating_duration_since(install.heard);
+            if install.report.phase.is_active() && silent > SILENCE {
                 install.report.phase = Phase::Failed;
-                install.report.message = Some(format!("not heard of for {} s", install.heard.elapsed().as_secs()));
+                install.report.message = Some(format!("not heard of for {} s", silent.as_secs()));
                 install.change = change;
                 dead.push((host.clone(), install.install_id, install.report.message.clone()));
             }
@@ -401,4 +402,34 @@ pub(super) fn begin_first(store: &Store, host: &HostName) -> Result<u64, StoreEr
             id => Ok(id),
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::SWEEP;
+    use super::*;
+
+    #[test]
+    fn a_machine_that_died_is_flagged_within_a_minute_and_one_that_reports_is_not() {
+        assert!(SILENCE + SWEEP * 2 + GATHER + PATIENCE < Duration::from_secs(60), "with a store that is held once");
+        let (board, mut transitions) = Board::new(Log::silent());
+        let host = |name: &str| HostName::parse(name).expect("a name");
+        for (name, address) in [("compute-0-0", "127.1.0.1"), ("compute-0-1", "127.1.0.2")] {
+            board.started(&host(name), address.parse().expect("an address"), 1);
+        }
+        let begun = Instant::now();
+        board.sweep(begun + SILENCE - Duration::from_secs(1));
+        assert_eq!(board.counts()["failed"], 0);
+        board.report(&host("compute-0-1"), Report { phase: Phase::Installed, ..Report::default() });
+        board.sweep(begun + SILENCE + Duration::from_secs(1));
+        assert_eq!((board.counts()["failed"], board.counts()["installed"]), (1, 1));
+        let mut flagged = Vec::new();
+        while let Ok(transition) = transitions.try_recv() {
+            flagged.extend((transition.state == InstallState::Failed).then_some(transition.host));
+        }
+        assert_eq!(flagged, [host("compute-0-0")]);
+        // It was only slow: its next word is believed.
+        board.report(&host("compute-0-0"), Report { phase: Phase::Fetching, ..Report::default() });
+        assert_eq!(board.counts()["failed"], 0);
+    }
 }

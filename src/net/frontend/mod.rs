@@ -235,7 +235,7 @@ async fn keep_up(shared: Arc<Shared>) {
         tokio::time::sleep(LOOK).await;
         let Some(shared) = shared.upgrade() else { return };
         if last_sweep.elapsed() >= SWEEP {
-            shared.board.sweep();
+            shared.board.sweep(Instant::now());
             last_sweep = Instant::now();
         }
         shared.seeds.refresh(&shared).await;
