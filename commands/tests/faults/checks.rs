@@ -67,7 +67,7 @@ impl World {
         }
         for (n, word) in words.into_iter().enumerate() {
             let heard = word.join().expect("no panic");
-            assert_eq!(heard.as_deref(), Ok(&b"noted"[..]), "seed {seed_value}: machine {n}'s goodbye");
+            assert_eq!(heard.as_deref(), Ok(&b"noted\n"[..]), "seed {seed_value}: machine {n}'s goodbye");
         }
         for role in &mut self.machines {
             if let Some(child) = &role.child {
