@@ -2,7 +2,8 @@
 
 use crate::context::Context;
 use crate::found::{Found, KICKSTART};
-use crate::{args::FormatArgs, kickstart_of::Kitchen, shelves::Shelves, ui};
+use crate::kickstart_of::{Guest, Kitchen};
+use crate::{args::FormatArgs, shelves::Shelves, ui};
 use rayon::prelude::*;
 use rocks::cluster::{NodeSet, Release};
 use rocks::graph::GraphError;
@@ -46,6 +47,9 @@ pub(crate) struct Args {
     #[command(flatten)]
     format: FormatArgs,
 }
+
+/// Hosts whose findings are in memory at once.
+const HOSTS_AT_ONCE: usize = 256;
 
 pub(crate) fn run(context: &Context, args: Args) -> anyhow::Result<()> {
     let (files, hosts): (Vec<String>, Vec<String>) = args.targets.iter().cloned().partition(|target| is_file(target));
@@ -93,18 +97,20 @@ fn check_hosts(context: &Context, args: &Args, sets: &[NodeSet], scripts: Option
     if !hosts.is_empty() && shelves.first().is_none() {
         ui::note("packages are not looked up, since the cluster has no distribution: add one, or name one with --distribution");
     }
-    let each = hosts.par_iter().map(|host| {
+    let check = |host: &Guest| {
         let (kickstart, mut findings) = match kitchen.cook(host, args.release) {
             Ok(cooked) => cooked,
-            Err(error) => return (host, vec![failure(&error)]),
+            Err(error) => return vec![failure(&error)],
         };
-        let release = kickstart.release;
-        let check = Check { release, shelf: shelves.of(&host.attributes), scripts };
+        let check = Check { release: kickstart.release, shelf: shelves.of(&host.attributes), scripts };
         findings.extend(check.run(KICKSTART, &kickstart.text));
-        (host, findings)
-    });
-    for (host, findings) in each.collect::<Vec<_>>() {
-        findings.into_iter().for_each(|finding| found.add_of(host, finding));
+        findings
+    };
+    for hosts in hosts.chunks(HOSTS_AT_ONCE) {
+        let each: Vec<Vec<Finding>> = hosts.par_iter().map(check).collect();
+        for (host, findings) in hosts.iter().zip(each) {
+            findings.into_iter().for_each(|finding| found.add_of(host, finding));
+        }
     }
     Ok(hosts.len())
 }

@@ -3,7 +3,7 @@
 use crate::args::{FormatArgs, assignment};
 use crate::context::Context;
 use crate::error::{Failure, Kind};
-use crate::kickstart_of::Kitchen;
+use crate::kickstart_of::{Guest, Kitchen};
 use crate::ui::{self, Format};
 use rayon::prelude::*;
 use rocks::cluster::{AttributeName, HostName, NodeSet, Release, fold};
@@ -62,11 +62,12 @@ pub(crate) fn run(context: &Context, args: Args) -> anyhow::Result<()> {
             Some(text) => text.clone(),
             None => now.cook(host, None)?.0.text,
         };
-        let mut changed = host.clone();
-        changed.attributes.extend(args.attr.iter().map(|(name, value)| (name.to_string(), value.clone())));
+        let mut attributes = host.attributes.to_map();
+        attributes.extend(args.attr.iter().map(|(name, value)| (name.to_string(), value.clone())));
         for name in &args.without_attr {
-            changed.attributes.remove(name.as_str());
+            attributes.remove(name.as_str());
         }
+        let changed = Guest { attributes: attributes.into(), ..host.clone() };
         Ok((host.name.clone(), Difference::between(&old, &then.cook(&changed, args.release)?.0.text)))
     });
     let mut groups: BTreeMap<String, (Vec<HostName>, String)> = BTreeMap::new();

@@ -3,10 +3,10 @@
 use crate::context::Context;
 use crate::error::{Failure, Kind};
 use crate::kickstart::{overrides, release_of};
-use rocks::cluster::{HostName, NodeSet, Release};
-use rocks::graph::{CompileRequest, Configuration, Evals, LintRequest};
-use rocks::kickstart::Renderer;
-use rocks::profile::Finding;
+use rocks::cluster::{Host, HostAttributes, HostName, NodeSet, Release};
+use rocks::graph::{CompileRequest, Compiled, Configuration, Evals, LintRequest};
+use rocks::kickstart::{Renderer, TracedLine};
+use rocks::profile::{Finding, Profile};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
@@ -22,7 +22,7 @@ pub(crate) struct Kitchen {
 pub(crate) struct Guest {
     pub(crate) name: HostName,
     pub(crate) root: String,
-    pub(crate) attributes: BTreeMap<String, String>,
+    pub(crate) attributes: HostAttributes,
 }
 
 /// The Kickstart of a host.
@@ -55,15 +55,15 @@ impl Kitchen {
     /// The hosts of these sets, all where there is none.
     pub(crate) fn hosts(&self, context: &Context, sets: &[NodeSet]) -> anyhow::Result<Vec<Guest>> {
         Ok(context.store()?.read(|r| {
-            let guest = |host| {
-                let host: rocks::cluster::Host = host;
-                Ok(Guest {
-                    root: r.appliance(&host.appliance)?.root,
-                    attributes: r.attributes_for(&host)?,
-                    name: host.name,
-                })
+            let roots: BTreeMap<_, _> = r.appliances()?.into_iter().map(|kind| (kind.name, kind.root)).collect();
+            let hosts = r.hosts_in(sets)?;
+            let attributes = r.attributes_for_each(&hosts)?;
+            let guest = |(host, attributes): (Host, HostAttributes)| Guest {
+                root: roots.get(&host.appliance).cloned().unwrap_or_default(),
+                attributes,
+                name: host.name,
             };
-            r.hosts_in(sets)?.into_iter().map(guest).collect()
+            Ok(hosts.into_iter().zip(attributes).map(guest).collect())
         })?)
     }
 
@@ -74,15 +74,33 @@ impl Kitchen {
         Ok(self.configuration.lint(&LintRequest { roots: &roots.collect::<Vec<_>>(), hosts: &attributes }))
     }
 
-    /// The Kickstart of a host, and what stage 1 noticed on the way.
-    pub(crate) fn cook(&self, host: &Guest, release: Option<Release>) -> anyhow::Result<(Cooked, Vec<Finding>)> {
-        let compiled = self.configuration.compile(&CompileRequest {
+    /// The profile of a host.
+    pub(crate) fn compile(&self, host: &Guest) -> anyhow::Result<Compiled> {
+        let attributes = host.attributes.to_map();
+        Ok(self.configuration.compile(&CompileRequest {
             root: &host.root,
-            attributes: &host.attributes,
+            attributes: &attributes,
             generator: "kgen",
             rolls: None,
             evals: &self.evals,
-        })?;
+        })?)
+    }
+
+    /// The lines of a profile's Kickstart, each with what it was made of.
+    pub(crate) fn trace(&self, profile: &Profile, release: Option<Release>) -> anyhow::Result<Vec<TracedLine>> {
+        let release = release.map_or_else(|| release_of(profile), Ok)?;
+        let lines = self.renderer.trace(profile, release);
+        Ok(lines.map_err(|error| Failure::new(Kind::Invalid, error.to_string()))?)
+    }
+
+    /// The configuration it cooks with.
+    pub(crate) fn configuration(&self) -> &Configuration {
+        &self.configuration
+    }
+
+    /// The Kickstart of a host, and what stage 1 noticed on the way.
+    pub(crate) fn cook(&self, host: &Guest, release: Option<Release>) -> anyhow::Result<(Cooked, Vec<Finding>)> {
+        let compiled = self.compile(host)?;
         let release = release.map_or_else(|| release_of(&compiled.profile), Ok)?;
         let text = self.renderer.render(&compiled.profile, release);
         let text = text.map_err(|error| Failure::new(Kind::Invalid, error.to_string()))?;

@@ -2,7 +2,7 @@
 
 use crate::context::Context;
 use crate::error::{Failure, Kind};
-use rocks::cluster::{Arch, DistributionName, Release};
+use rocks::cluster::{Arch, DistributionName, HostAttributes, Release};
 use rocks::distribution::{INDEX_BLOB, Index, PackageRequest, Repository};
 use rocks::kickstart::Shelf;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -72,7 +72,7 @@ impl Shelves {
     }
 
     /// That of a host's distribution; the only one where it was named.
-    pub(crate) fn of(&self, attributes: &BTreeMap<String, String>) -> Option<&dyn Shelf> {
+    pub(crate) fn of(&self, attributes: &HostAttributes) -> Option<&dyn Shelf> {
         let own = attributes.get("distribution").and_then(|name| self.by_name.get(name));
         match own {
             Some(stock) => Some(stock),

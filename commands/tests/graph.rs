@@ -78,6 +78,34 @@ fn everything_is_explained() {
 }
 
 #[test]
+fn a_line_of_the_kickstart_is_explained_by_its_number() {
+    let cluster = shipped();
+    let node = "<kickstart roll=\"site\">\n<main><lang>C</lang></main>\n<post cond=\"os == 'linux'\">\necho one\n\
+                echo &hostname; &amp; more\n</post>\n</kickstart>";
+    write(&cluster.path().join("graphs/nodes/extend-compute.xml"), node);
+    let profile = cluster.rocks("compile-graph compute-0-0").ok();
+    let kickstart = cluster.run_with_input(&["kickstart"], &profile).ok();
+    let number = kickstart.lines().position(|line| line == "echo compute-0-0 & more").expect("it is there") + 1;
+    let told = cluster.rocks(&format!("explain compute-0-0 {number}")).ok();
+    for part in [
+        "  echo compute-0-0 & more\n",
+        "post is written in graphs/nodes/extend-compute.xml:3 (roll site) if os == 'linux' [holds: os is \"linux\"]",
+        "this line is written in graphs/nodes/extend-compute.xml:5\n",
+        "node compute is where the appliance begins",
+    ] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+    let package = kickstart.lines().position(|line| line == "chrony").expect("it is there") + 1;
+    let told = cluster.rocks(&format!("explain compute-0-0 {package}")).ok();
+    assert!(told.contains("graphs/nodes/time.xml:") && told.contains("base -> time (graphs/default/"), "{told}");
+    assert!(cluster.rocks("explain compute-0-0 1").ok().contains("it is in the template"));
+    for outside in [0, kickstart.lines().count() + 1] {
+        let said = cluster.rocks(&format!("explain compute-0-0 {outside}")).fails(3);
+        assert!(said.contains(&format!("has no line {outside}")), "{said}");
+    }
+}
+
+#[test]
 fn the_graph_is_listed_and_drawn() {
     let cluster = shipped();
     let table = cluster.rocks("list-graph compute-0-0").ok();

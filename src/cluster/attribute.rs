@@ -76,6 +76,8 @@ impl std::fmt::Display for Scope {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Source {
+    /// What a Rocks frontend tells every host of itself: its version and release.
+    Rocks,
     /// What the cluster knows of the host anyway: its name, rack, addresses, appliance.
     Host,
     /// An attribute that was set, in this scope.
@@ -99,6 +101,7 @@ pub struct ResolvedAttribute {
 impl std::fmt::Display for Source {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
+            Self::Rocks => f.pad("rocks itself"),
             Self::Host => f.pad("the host itself"),
             Self::Scope(scope) => scope.fmt(f),
         }

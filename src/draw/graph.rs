@@ -45,11 +45,12 @@ const LETTER: usize = 7;
 const GAP: usize = 150;
 const MARGIN: usize = 20;
 
-/// The colour of a number: hues far apart, light enough for black letters.
+/// The colour of a number: eight hues in three tones, neighbours far apart, all light enough for black letters.
 pub fn colour(number: usize) -> String {
-    // Steps of the golden angle never come back to a hue.
-    let hue = (number * 137 + 205) % 360;
-    let (chroma, light) = (0.30, 0.68);
+    const HUES: [usize; 8] = [208, 30, 130, 330, 265, 60, 175, 0];
+    const TONES: [(f64, f64); 3] = [(0.30, 0.66), (0.16, 0.82), (0.42, 0.48)];
+    let hue = HUES[number % HUES.len()];
+    let (chroma, light) = TONES[number / HUES.len() % TONES.len()];
     let sector = hue as f64 / 60.0;
     let second = chroma * (1.0 - (sector % 2.0 - 1.0).abs());
     let (red, green, blue) = match hue / 60 {
@@ -64,13 +65,26 @@ pub fn colour(number: usize) -> String {
     format!("#{:02x}{:02x}{:02x}", byte(red), byte(green), byte(blue))
 }
 
+/// The width of a small letter of a label.
+const LABEL_LETTER: usize = 5;
+/// The longest label that is drawn, in characters; the whole is told when pointed at.
+const LABEL_CHARACTERS_MAX: usize = 44;
+
+/// A label in the room it has.
+fn shortened(label: &str) -> String {
+    match label.char_indices().nth(LABEL_CHARACTERS_MAX - 1) {
+        Some((at, _)) if label.chars().count() > LABEL_CHARACTERS_MAX => format!("{}\u{2026}", &label[..at]),
+        _ => label.to_owned(),
+    }
+}
+
 impl Diagram {
     /// The graph as an SVG document.
     pub fn to_svg(&self) -> String {
         let index: HashMap<&str, usize> =
             self.nodes.iter().enumerate().map(|(i, node)| (node.name.as_str(), i)).collect();
         let end = |name: &str| index.get(name).copied();
-        let edges: Vec<(usize, usize, &DiagramEdge)> =
+        let mut edges: Vec<(usize, usize, &DiagramEdge)> =
             self.edges.iter().filter_map(|edge| Some((end(&edge.from)?, end(&edge.to)?, edge))).collect();
         let places = self.places(&edges);
         let width_of = |node: usize| self.nodes[node].name.chars().count() * LETTER + 16;
@@ -83,11 +97,15 @@ impl Diagram {
              markerWidth=\"7\" markerHeight=\"7\" orient=\"auto\"><path d=\"M0,0 L8,4 L0,8 z\" fill=\"context-stroke\"/></marker></defs>\n\
              <rect width=\"{right}\" height=\"{bottom}\" fill=\"#ffffff\"/>\n"
         );
+        // What counts lies over what does not.
+        edges.sort_by_key(|(_, _, edge)| !edge.is_pale);
+        let mut labels = String::new();
+        let mut labelled: HashMap<usize, usize> = HashMap::new();
         for (from, to, edge) in &edges {
             let (x1, y1) = (places[*from].0 + width_of(*from), places[*from].1 + BOX_HEIGHT / 2);
             let (x2, y2) = (places[*to].0, places[*to].1 + BOX_HEIGHT / 2);
             let bend = x2.abs_diff(x1).max(GAP) / 2;
-            let stroke = if edge.is_pale { "#d4d4d4" } else { "#777777" };
+            let stroke = if edge.is_pale { "#dcdcdc" } else { "#777777" };
             let _ = writeln!(
                 out,
                 "<path d=\"M{x1},{y1} C{},{y1} {},{y2} {x2},{y2}\" fill=\"none\" stroke=\"{stroke}\" marker-end=\"url(#arrow)\"/>",
@@ -95,16 +113,21 @@ impl Diagram {
                 x2 as i64 - bend as i64
             );
             if !edge.label.is_empty() {
-                // Nearer to the end, where edges of one node have parted.
-                let (x, y) = ((x1 + 3 * x2) / 4, (y1 + 3 * y2) / 4);
-                let fill = if edge.is_pale { "#b0b0b0" } else { "#a03000" };
+                // At the arrow's point, where edges have parted; those of one node above each other.
+                let earlier = labelled.entry(*to).or_default();
+                let (x, y) = (x2 - 10, (y2 + 9 * *earlier).saturating_sub(3));
+                *earlier += 1;
+                let fill = if edge.is_pale { "#b4b4b4" } else { "#a03000" };
                 let _ = writeln!(
-                    out,
-                    "<text x=\"{x}\" y=\"{y}\" font-size=\"9\" text-anchor=\"middle\" fill=\"{fill}\">{}</text>",
-                    escape(&edge.label)
+                    labels,
+                    "<text x=\"{x}\" y=\"{y}\" font-size=\"9\" text-anchor=\"end\" fill=\"{fill}\" stroke=\"#ffffff\" \
+                     stroke-width=\"3\" paint-order=\"stroke\"><title>{}</title>{}</text>",
+                    escape(&edge.label),
+                    escape(&shortened(&edge.label))
                 );
             }
         }
+        out.push_str(&labels);
         for (node, (x, y)) in self.nodes.iter().zip(&places) {
             let number = end(&node.name).unwrap_or(0);
             let (fill, ink) = match node.colour {
@@ -154,16 +177,26 @@ impl Diagram {
             };
             let middles: Vec<f64> =
                 (0..columns.len()).map(|node| if columns[node] == column { middle(node) } else { 0.0 }).collect();
+            // What is grey stands below what counts.
+            let grey = |node: usize| self.nodes[node].colour.is_none();
             members.sort_by(|a, b| {
-                middles[*a].total_cmp(&middles[*b]).then_with(|| self.nodes[*a].name.cmp(&self.nodes[*b].name))
+                let by_name = || self.nodes[*a].name.cmp(&self.nodes[*b].name);
+                grey(*a).cmp(&grey(*b)).then_with(|| middles[*a].total_cmp(&middles[*b])).then_with(by_name)
             });
+            // The room before a column is as wide as what is written there.
+            let here = edges.iter().filter(|(_, to, _)| columns[*to] == column);
+            let longest = here.map(|(.., edge)| shortened(&edge.label).chars().count()).max().unwrap_or(0);
+            x += match column {
+                0 => longest * LABEL_LETTER,
+                _ => GAP.max(longest * LABEL_LETTER + GAP / 2),
+            };
             let mut widest = 0;
             for (row, node) in members.into_iter().enumerate() {
                 rows[node] = row as f64;
                 places[node] = (x, MARGIN + row * ROW);
                 widest = widest.max(self.nodes[node].name.chars().count() * LETTER + 16);
             }
-            x += widest + GAP;
+            x += widest;
         }
         places
     }

@@ -22,6 +22,7 @@ mod network;
 mod order;
 mod picture;
 mod shell;
+mod source_line;
 mod template;
 mod tree;
 

@@ -41,6 +41,7 @@ impl Check<'_> {
             identities: HashSet::new(),
             earlier: HashMap::new(),
             storage: Storage::default(),
+            keys: Vec::new(),
         };
         if text.contains('\0') {
             run.error(1, "text", "the file has a NUL byte".to_owned());
@@ -86,6 +87,8 @@ struct Run<'a> {
     identities: HashSet<(&'a str, String)>,
     earlier: HashMap<&'a str, Arguments>,
     storage: Storage,
+    /// The users that keys are for, and the line.
+    keys: Vec<(u32, String)>,
 }
 
 /// One name for commands that have two.
@@ -162,6 +165,9 @@ impl<'a> Run<'a> {
             self.error(line, code, problem);
         }
         self.storage.command(line, name, &arguments);
+        if name == "sshkey" {
+            self.keys.extend(arguments.value("--username").map(|user| (line, user.to_owned())));
+        }
         if rules::keeps_state(name) {
             if let Some(earlier) = self.earlier.get(same) {
                 arguments.inherit(earlier);
@@ -336,6 +342,12 @@ impl<'a> Run<'a> {
         let included = document.commands.iter().any(|command| command.words[0].starts_with('%'));
         if included || self.seen.is_empty() {
             return;
+        }
+        let of_users: Vec<(u32, String)> = std::mem::take(&mut self.keys);
+        for (line, user) in of_users {
+            if user != "root" && !self.identities.contains(&("user", user.clone())) {
+                self.add(Severity::Warning, line, "ssh-key", format!("no line makes the user '{user}' of this key"));
+            }
         }
         let missing = |names: &[&str]| !names.iter().any(|name| self.seen.contains(name));
         let mut questions = Vec::new();

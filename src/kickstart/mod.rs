@@ -4,11 +4,14 @@
 //!   `packages`, `ansible`); `shell` writes the shell they become.
 //! - `modern` says the commands of an older installer in the words of today's, out of the facts in `grammar`.
 //! - `render` pours it all into the templates of `templates/`.
+//! - `trace` says which element of the profile a line was made of.
 //! - `check` finds what would fail at install time in any Kickstart file, ours or not.
 
 mod ansible;
 mod arguments;
 mod check;
+mod credentials;
+mod devices;
 mod difference;
 mod document;
 mod error;
@@ -27,6 +30,7 @@ mod scripts;
 mod section;
 mod shell;
 mod storage;
+mod trace;
 mod values;
 
 pub use check::{Check, Shelf};
@@ -35,3 +39,4 @@ pub use error::KickstartError;
 pub use packages::PackageList;
 pub use render::{Bootstrap, Renderer, packages};
 pub use scripts::{SCRIPTS_MAX, Scripts};
+pub use trace::TracedLine;

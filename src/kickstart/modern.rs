@@ -9,10 +9,12 @@ use crate::cluster::Release;
 /// The command section for a release, and what was changed on the way.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Modernised {
-    /// Its lines.
-    pub(super) lines: Vec<String>,
+    /// Its lines, and for each the place in `Sections::makers` of what made it.
+    pub(super) lines: Vec<(String, usize)>,
     /// One sentence for each change.
     pub(super) changes: Vec<String>,
+    /// What is being said anew.
+    maker: usize,
 }
 
 /// Says these commands in the words of this release.
@@ -20,6 +22,7 @@ pub(super) fn modernise(commands: &[Command], release: Release) -> Modernised {
     let mut out = Modernised::default();
     let grammar = Grammar::of(release);
     for command in commands {
+        out.maker = command.maker;
         let mut lines = command.text.split('\n').map(str::trim_end);
         let first = format!("{} {}", command.name, lines.next().unwrap_or_default().trim());
         out.command(&command.name, first.trim(), grammar, release);
@@ -38,14 +41,16 @@ pub(super) fn modernise(commands: &[Command], release: Release) -> Modernised {
 impl Modernised {
     fn line(&mut self, line: String) {
         if let Some(more) = line.strip_prefix("services ")
-            && let Some(earlier) = self.lines.iter_mut().find(|line| line.starts_with("services "))
+            && let Some(earlier) =
+                self.lines.iter_mut().map(|(line, _)| line).find(|line| line.starts_with("services "))
         {
             // The installer takes the last such line alone; nodes mean all of them.
             *earlier = merge_services(&earlier["services ".len()..], more);
             return;
         }
-        if !self.lines.contains(&line) || line.starts_with("part") || line.starts_with("logvol") {
-            self.lines.push(line);
+        let known = self.lines.iter().any(|(known, _)| *known == line);
+        if !known || line.starts_with("part") || line.starts_with("logvol") {
+            self.lines.push((line, self.maker));
         }
     }
 
@@ -154,7 +159,7 @@ impl Modernised {
             _ => format!("--ntpservers={}", servers.join(",")),
         };
         self.change(format!("'timesource' became 'timezone {}'", addition.split('=').next().unwrap_or_default()));
-        match self.lines.iter_mut().rev().find(|line| line.starts_with("timezone ")) {
+        match self.lines.iter_mut().rev().map(|(line, _)| line).find(|line| line.starts_with("timezone ")) {
             Some(line) if addition.starts_with("--ntpservers=") && line.contains(" --ntpservers=") => {
                 let more = format!(" --ntpservers={},", servers.join(","));
                 *line = line.replace(" --ntpservers=", &more);
@@ -163,7 +168,7 @@ impl Modernised {
                 line.push(' ');
                 line.push_str(&addition);
             }
-            None => self.lines.push(format!("timezone {addition}")),
+            None => self.lines.push((format!("timezone {addition}"), self.maker)),
         }
     }
 }
@@ -196,9 +201,13 @@ mod tests {
     fn modernised(lines: &[&str], release: Release) -> Modernised {
         let command = |line: &&str| {
             let (name, text) = line.split_once(' ').unwrap_or((line, ""));
-            Command { name: name.to_owned(), text: text.to_owned() }
+            Command { name: name.to_owned(), text: text.to_owned(), maker: 0 }
         };
         modernise(&lines.iter().map(command).collect::<Vec<_>>(), release)
+    }
+
+    fn texts(modernised: &Modernised) -> Vec<&str> {
+        modernised.lines.iter().map(|(line, _)| line.as_str()).collect()
     }
 
     #[test]
@@ -218,7 +227,7 @@ mod tests {
         ];
         let new = modernised(&old, Release::Rhel9);
         assert_eq!(
-            new.lines,
+            texts(&new),
             [
                 "%include /tmp/partition-info",
                 "lang en_US.UTF-8",
@@ -243,9 +252,9 @@ mod tests {
             "timesource --ntp-server=b",
             "authselect select minimal",
         ];
-        assert_eq!(modernised(&lines, Release::Rhel7).lines, ["timezone UTC --utc --ntpservers=b,a"]);
+        assert_eq!(texts(&modernised(&lines, Release::Rhel7)), ["timezone UTC --utc --ntpservers=b,a"]);
         assert_eq!(
-            modernised(&["timezone UTC", "timesource --ntp-disable"], Release::Rhel8).lines,
+            texts(&modernised(&["timezone UTC", "timesource --ntp-disable"], Release::Rhel8)),
             ["timezone UTC --nontp"]
         );
     }
@@ -253,15 +262,13 @@ mod tests {
     #[test]
     fn services_of_all_nodes_become_one_line() {
         let lines = ["services --enabled=a,b", "lang C", "services --enabled=b,c --disabled=d"];
-        assert_eq!(modernised(&lines, Release::Rhel9).lines, ["services --enabled=a,b,c --disabled=d", "lang C"]);
+        assert_eq!(texts(&modernised(&lines, Release::Rhel9)), ["services --enabled=a,b,c --disabled=d", "lang C"]);
     }
 
     #[test]
     fn what_is_right_stays_as_written() {
         let lines = ["part / --size=1  --fsoptions=\"a b\"", "part pv.1 --size=1", "part pv.1 --size=1", "nonsense x"];
-        assert_eq!(
-            modernised(&lines, Release::Rhel10),
-            Modernised { lines: lines.map(str::to_owned).to_vec(), changes: vec![] }
-        );
+        let modern = modernised(&lines, Release::Rhel10);
+        assert_eq!((texts(&modern), &modern.changes[..]), (lines.to_vec(), &[][..]));
     }
 }

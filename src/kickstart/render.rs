@@ -6,6 +6,7 @@
 use super::modern::modernise;
 use super::script::Dialect;
 use super::section::{Command, Script, Sections, rocks7_accepts};
+use super::trace::{Ink, Marks, Plain, TracedLine};
 use super::{KickstartError, PackageList, grammar::Grammar, shell};
 use crate::cluster::Release;
 use crate::profile::Profile;
@@ -48,8 +49,11 @@ pub struct Bootstrap {
 }
 
 /// A script as the templates see it: what follows `%pre` or `%post`, with a blank before it, and a text that fits.
-fn section(head: String, text: String) -> Value {
-    context! { head, text }
+struct Section {
+    head: String,
+    text: String,
+    /// What made it: a place in `Sections::makers`.
+    maker: usize,
 }
 
 impl Renderer {
@@ -74,6 +78,17 @@ impl Renderer {
 
     /// The Kickstart file of a profile, for this release of the installer.
     pub fn render(&self, profile: &Profile, release: Release) -> Result<String, KickstartError> {
+        self.pour(profile, release, &mut Plain)
+    }
+
+    /// The same, each line with what of the profile it was made of.
+    pub fn trace(&self, profile: &Profile, release: Release) -> Result<Vec<TracedLine>, KickstartError> {
+        let mut marks = Marks::default();
+        let text = self.pour(profile, release, &mut marks)?;
+        Ok(marks.read(&text, profile))
+    }
+
+    fn pour(&self, profile: &Profile, release: Release, ink: &mut dyn Ink) -> Result<String, KickstartError> {
         let old = release == Release::Rocks7;
         let sections = match old {
             true => Sections::read(profile, Dialect::Rocks7, &rocks7_accepts)?,
@@ -103,10 +118,18 @@ impl Renderer {
         };
         let attributes = profile.attributes.iter().map(|(name, value)| (&**name, &**value));
         let order = sections.order.iter().map(|(file, roll)| context! { file => &**file, roll => &**roll });
-        let commands = match modern {
+        let commands: Vec<(String, usize)> = match modern {
             Some(modern) => modern.lines,
-            None => sections.commands.iter().map(old_line).collect(),
+            None => sections.commands.iter().map(|command| (old_line(command), command.maker)).collect(),
         };
+        ink.know(&sections.makers);
+        let commands: Vec<String> = commands.into_iter().map(|(line, maker)| ink.write(line, maker)).collect();
+        let packages: Vec<String> = sections.packages.into_iter().map(|line| ink.write_package(line)).collect();
+        let mut scripts = |sections: Vec<Section>| -> Vec<Value> {
+            let each = |Section { head, text, maker }: Section| context! { head => ink.write(head, maker), text => ink.write(text, maker) };
+            sections.into_iter().map(each).collect()
+        };
+        let (pre, post) = (scripts(pre), scripts(post));
         self.fill(
             KICKSTART,
             context! {
@@ -116,7 +139,7 @@ impl Renderer {
                 debug => sections.debug,
                 commands,
                 changes,
-                packages => sections.packages,
+                packages,
                 pre,
                 post,
             },
@@ -150,14 +173,15 @@ fn old_line(command: &Command) -> String {
     format!("{} {}", command.name, command.text).trim_end().to_owned()
 }
 
-fn old_pre(script: &Script) -> Value {
+fn old_pre(script: &Script) -> Section {
     let interpreter = script.interpreter.as_ref().map(|i| format!(" --interpreter {i}")).unwrap_or_default();
     let head = format!(" --log=/tmp/ks-pre.log{interpreter} {}", script.argument).trim_end().to_owned();
-    section(head, fitting(&script.text, script.interpreter.as_deref().unwrap_or("/bin/sh")))
+    let text = fitting(&script.text, script.interpreter.as_deref().unwrap_or("/bin/sh"));
+    Section { head, text, maker: script.maker }
 }
 
 /// The original ran every script from a file of its own, numbered on from the temporary files of its `<file>`s.
-fn old_post(sections: &Sections) -> Vec<Value> {
+fn old_post(sections: &Sections) -> Vec<Section> {
     let wrap = |(number, script): (usize, &Script)| {
         let temporary = format!("/tmp/ks-script-{:04}", number + sections.temporaries as usize + 1);
         let body = format!("#!{}\n{}\n\n", script.interpreter.as_deref().unwrap_or("/bin/bash"), script.text);
@@ -165,12 +189,12 @@ fn old_post(sections: &Sections) -> Vec<Value> {
         shell::write_file(&mut text, &temporary, &body, shell::Here { end: "ROCKS-KS-POST", ..shell::LITERAL });
         let _ = write!(text, "/bin/chmod +x {temporary}\n{temporary}\n/bin/rm {temporary}");
         let head = format!(" --log=/mnt/sysimage/var/log/rocks-install.log {}", script.argument).trim_end().to_owned();
-        section(head, text)
+        Section { head, text, maker: script.maker }
     };
     sections.post.iter().enumerate().map(wrap).collect()
 }
 
-fn modern_scripts<'s>(kind: &str, scripts: impl Iterator<Item = &'s Script>) -> Vec<Value> {
+fn modern_scripts<'s>(kind: &str, scripts: impl Iterator<Item = &'s Script>) -> Vec<Section> {
     let each = |(number, script): (usize, &Script)| {
         let interpreter = script.interpreter.as_deref().unwrap_or("/bin/bash");
         let mut head = format!(" --interpreter={interpreter}");
@@ -193,7 +217,7 @@ fn modern_scripts<'s>(kind: &str, scripts: impl Iterator<Item = &'s Script>) -> 
             let _ = write!(head, " {}", script.argument);
         }
         let text = script.text.strip_prefix('\n').unwrap_or(&script.text);
-        section(head, fitting(text, interpreter))
+        Section { head, text: fitting(text, interpreter), maker: script.maker }
     };
     scripts.enumerate().map(each).collect()
 }

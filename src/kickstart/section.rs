@@ -17,6 +17,8 @@ pub(super) struct Command {
     pub(super) name: String,
     /// What follows the name, as written; may have more lines.
     pub(super) text: String,
+    /// Its place in `Sections::makers`.
+    pub(super) maker: usize,
 }
 
 /// A `<pre>`, `<post>`, `<configure>` or playbook that became a script.
@@ -30,6 +32,8 @@ pub(super) struct Script {
     pub(super) text: String,
     /// Where it was written.
     pub(super) origin: Origin,
+    /// Its place in `Sections::makers`.
+    pub(super) maker: usize,
 }
 
 /// What a profile says, sorted into the sections of a Kickstart.
@@ -51,6 +55,8 @@ pub(super) struct Sections {
     pub(super) temporaries: u32,
     /// How many files are no longer put under RCS.
     pub(super) without_rcs: u32,
+    /// The elements that commands and scripts were made of, each with the one it stands in first.
+    pub(super) makers: Vec<Vec<Arc<Element>>>,
 }
 
 /// Which children of `<main>` become commands.
@@ -78,15 +84,22 @@ impl Sections {
             match &*element.name {
                 "main" => sections.main(element, &judge, &mut files, accepts)?,
                 "package" => package(element, &mut files, &mut selection)?,
-                "pre" => sections.pre.push(script(element, &mut files)?),
-                "post" | "configure" => sections.post.push(script(element, &mut files)?),
+                "pre" => {
+                    let maker = sections.made_of(&[element]);
+                    sections.pre.push(script(element, maker, &mut files)?);
+                }
+                "post" | "configure" => {
+                    let maker = sections.made_of(&[element]);
+                    sections.post.push(script(element, maker, &mut files)?);
+                }
                 "debug" => sections.debug.extend(files.text(element)?.trim_matches('\n').lines().map(str::to_owned)),
                 "ansible" => {
                     let playbook = Playbook::read(element, profile, &mut files)?;
                     for (name, wanted) in playbook.packages() {
                         if wanted { selection.enable(&name) } else { selection.disable(&name) }
                     }
-                    sections.post.extend(ansible::script(&playbook, &element.origin));
+                    let maker = sections.made_of(&[element]);
+                    sections.post.extend(ansible::script(&playbook, &element.origin, maker));
                 }
                 // The first boot after the installation: the original shows it in a listing only, and so do we.
                 _ => {}
@@ -98,6 +111,11 @@ impl Sections {
         Ok(sections)
     }
 
+    fn made_of(&mut self, elements: &[&Arc<Element>]) -> usize {
+        self.makers.push(elements.iter().map(|element| Arc::clone(element)).collect());
+        self.makers.len() - 1
+    }
+
     fn mention(&mut self, origin: &Origin) {
         if !self.order.iter().any(|(file, _)| *file == origin.file) {
             self.order.push((origin.file.clone(), origin.roll.clone()));
@@ -106,7 +124,7 @@ impl Sections {
 
     fn main(
         &mut self,
-        main: &Element,
+        main: &Arc<Element>,
         judge: &Judge<'_>,
         files: &mut Files<'_>,
         accepts: &Accepts,
@@ -117,7 +135,8 @@ impl Sections {
                 continue;
             }
             let text = files.text(element)?;
-            let command = |name: &str, text: String| Command { name: name.to_owned(), text };
+            let maker = self.made_of(&[main, element]);
+            let command = |name: &str, text: String| Command { name: name.to_owned(), text, maker };
             self.commands.push(match &*element.name {
                 "lilo" => command("bootloader", text),
                 "include" => command("%include", text),
@@ -145,12 +164,13 @@ fn package(element: &Element, files: &mut Files<'_>, selection: &mut Selection) 
     Ok(())
 }
 
-fn script(element: &Element, files: &mut Files<'_>) -> Result<Script, KickstartError> {
+fn script(element: &Element, maker: usize, files: &mut Files<'_>) -> Result<Script, KickstartError> {
     Ok(Script {
         interpreter: element.attribute("interpreter").filter(|i| !i.is_empty()).map(str::to_owned),
         argument: element.attribute("arg").unwrap_or_default().trim().to_owned(),
         text: files.text(element)?.trim_end().to_owned(),
         origin: element.origin.clone(),
+        maker,
     })
 }
 

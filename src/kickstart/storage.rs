@@ -12,6 +12,10 @@ pub(super) struct Storage {
     groups: BTreeSet<String>,
     pools: BTreeSet<String>,
     mounts: BTreeSet<String>,
+    /// Disks that lines want to use, and the line.
+    disks: Vec<(String, u32)>,
+    only: BTreeSet<String>,
+    ignored: BTreeSet<String>,
     first_line: Option<u32>,
     included: bool,
     wrong: Vec<(u32, Severity, String)>,
@@ -21,6 +25,7 @@ impl Storage {
     /// Takes one command in.
     pub(super) fn command(&mut self, line: u32, command: &str, arguments: &Arguments) {
         let words: Vec<&str> = arguments.words.iter().map(String::as_str).collect();
+        self.disks(line, command, arguments);
         match command {
             "part" | "partition" | "raid" | "volgroup" | "logvol" | "btrfs" | "mount" => {}
             _ => return,
@@ -110,8 +115,32 @@ impl Storage {
         self.included = true;
     }
 
+    /// Notes which disks there are for the installer, and which ones are to be used.
+    fn disks(&mut self, line: u32, command: &str, arguments: &Arguments) {
+        let name = |text: &str| text.strip_prefix("/dev/").unwrap_or(text).to_owned();
+        let named = |option| arguments.values(option).flat_map(super::values::names).map(name).collect::<Vec<_>>();
+        match command {
+            "ignoredisk" => {
+                self.only.extend(named("--only-use"));
+                self.ignored.extend(named("--drives"));
+            }
+            "part" | "partition" => self.disks.extend(named("--ondisk").into_iter().map(|disk| (disk, line))),
+            "clearpart" => self.disks.extend(named("--drives").into_iter().map(|disk| (disk, line))),
+            "bootloader" => self.disks.extend(named("--boot-drive").into_iter().map(|disk| (disk, line))),
+            _ => {}
+        }
+    }
+
     /// What is wrong, by line.
     pub(super) fn finish(mut self) -> Vec<(u32, Severity, String)> {
+        // A disk may go by another name where one of them is a pattern or a path.
+        let plain = |disk: &str| !disk.contains(['*', '?', '/', '=']);
+        for (disk, line) in std::mem::take(&mut self.disks) {
+            let left_out = !self.only.is_empty() && !self.only.contains(&disk) && self.only.iter().all(|d| plain(d));
+            if plain(&disk) && (left_out || self.ignored.contains(&disk)) {
+                self.error(line, format!("disk '{disk}' is one that 'ignoredisk' takes away"));
+            }
+        }
         for (name, (line, used)) in &self.members {
             if !used && !self.included {
                 self.wrong.push((*line, Severity::Warning, format!("nothing uses '{name}'")));

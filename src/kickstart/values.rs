@@ -2,6 +2,7 @@
 //! locales, password hashes, URLs, devices.
 
 use super::arguments::Arguments;
+use super::{credentials, devices};
 use std::collections::HashSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::LazyLock;
@@ -37,8 +38,23 @@ pub(super) fn problems(command: &str, arguments: &Arguments) -> Vec<Wrong> {
             wrong.extend(arguments.values("--ntp-server").chain(arguments.values("--ntp-pool")).filter_map(server));
         }
         "network" => network(arguments, &mut wrong),
-        "rootpw" | "sshpw" | "user" | "bootloader" => password(command, arguments, &mut wrong),
-        "sshkey" => wrong.extend(word.and_then(ssh_key)),
+        "rootpw" | "sshpw" => credentials::password(command, arguments, &mut wrong),
+        "bootloader" => {
+            credentials::password(command, arguments, &mut wrong);
+            for option in ["--boot-drive", "--driveorder"] {
+                wrong.extend(arguments.values(option).flat_map(names).filter_map(devices::disk));
+            }
+        }
+        "user" | "group" => {
+            wrong.extend(arguments.value("--name").and_then(|name| credentials::account(command, name)));
+            credentials::password(command, arguments, &mut wrong);
+        }
+        "sshkey" => wrong.extend(word.and_then(credentials::ssh_key)),
+        "vnc" => {
+            let port = arguments.value("--port").filter(|port| port.parse::<u16>().map_or(true, |port| port == 0));
+            wrong.extend(port.map(|port| ("port", format!("'--port={port}' is no number from 1 to 65535"))));
+            wrong.extend(arguments.value("--host").and_then(server));
+        }
         "firewall" => {
             for port in arguments.values("--port").flat_map(|list| list.split(',')).map(str::trim) {
                 let (number, protocol) = port.split_once(':').unwrap_or((port, "tcp"));
@@ -66,8 +82,8 @@ pub(super) fn problems(command: &str, arguments: &Arguments) -> Vec<Wrong> {
         "logging" => wrong.extend(arguments.value("--host").and_then(server)),
         "clearpart" | "ignoredisk" => {
             for option in ["--drives", "--only-use", "--list"] {
-                let names = arguments.values(option).flat_map(|list| list.split(',')).map(str::trim);
-                wrong.extend(names.filter(|name| !name.is_empty()).filter_map(device));
+                let check = if command == "clearpart" && option == "--list" { devices::device } else { devices::disk };
+                wrong.extend(arguments.values(option).flat_map(names).filter_map(check));
             }
         }
         _ => {}
@@ -78,10 +94,14 @@ pub(super) fn problems(command: &str, arguments: &Arguments) -> Vec<Wrong> {
     wrong
 }
 
+/// The names of a list.
+pub(super) fn names(list: &str) -> impl Iterator<Item = &str> {
+    list.split(',').map(str::trim).filter(|name| !name.is_empty())
+}
+
 fn storage(command: &str, arguments: &Arguments, wrong: &mut Vec<Wrong>) {
-    for option in ["--onpart", "--ondisk", "--onbiosdisk"] {
-        wrong.extend(arguments.value(option).filter(|_| option != "--onbiosdisk").and_then(device));
-    }
+    wrong.extend(arguments.value("--onpart").and_then(devices::device));
+    wrong.extend(arguments.value("--ondisk").and_then(devices::disk));
     let known = [
         "",
         "ext2",
@@ -236,7 +256,18 @@ fn network(arguments: &Arguments, wrong: &mut Vec<Wrong>) {
             && u32::from(ip) & bits != u32::from(gateway) & bits
         {
             wrong.push(("address", format!("gateway '{gateway}' is not in the network of '{ip}' with mask '{mask}'")));
+        } else if let Some(ip) = ip.filter(|_| bits.leading_ones() < 31) {
+            let host = u32::from(ip) & !bits;
+            if host == 0 || host == !bits {
+                let kind = if host == 0 { "network" } else { "broadcast" };
+                wrong.push(("address", format!("'{ip}' with mask '{mask}' is a {kind} address, no machine's")));
+            }
         }
+    }
+    if let (Some(ip), Some(gateway)) = (ip, gateway)
+        && ip == gateway
+    {
+        wrong.push(("address", format!("gateway '{gateway}' is the machine itself")));
     }
     if value("--bootproto") == Some("static") {
         for option in ["--ip", "--netmask"] {
@@ -280,99 +311,6 @@ fn network(arguments: &Arguments, wrong: &mut Vec<Wrong>) {
     if let Some(text) = value("--device").filter(|text| !named(text)) {
         wrong.push(("network", format!("'--device={text}' is neither an interface's name nor a MAC address")));
     }
-}
-
-fn password(command: &str, arguments: &Arguments, wrong: &mut Vec<Wrong>) {
-    let text = match command {
-        "user" | "bootloader" => arguments.value("--password"),
-        _ => arguments.words.first().map(String::as_str),
-    };
-    let Some(text) = text.filter(|text| !text.is_empty()) else { return };
-    let crypted = arguments.has("--iscrypted");
-    if command == "bootloader" {
-        if crypted && !text.starts_with("grub.pbkdf2.") {
-            wrong
-                .push(("password", "the boot loader's password is not one that grub2-mkpasswd-pbkdf2 made".to_owned()));
-        }
-    } else if crypted {
-        // The text itself is never shown: it may be a password.
-        if let Some(why) = hash_problem(text) {
-            wrong.push(("password", format!("'{command} --iscrypted' is given no password hash: {why}")));
-        }
-    } else if hash_problem(text).is_none() && text.starts_with('$') {
-        wrong.push((
-            "password",
-            format!("'{command}' is given a password hash as plain text: '--iscrypted' is missing"),
-        ));
-    }
-}
-
-/// Why a text is no crypt(3) hash; locked ones (`!`, `*`) are.
-fn hash_problem(text: &str) -> Option<&'static str> {
-    let text = text.strip_prefix('!').unwrap_or(text);
-    if matches!(text, "" | "*" | "!" | "!!") {
-        return None;
-    }
-    let base64 = |text: &str| text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'/'));
-    let Some(rest) = text.strip_prefix('$') else { return Some("it does not begin with $6$ or another method") };
-    let mut fields = rest.split('$');
-    let method = fields.next().unwrap_or_default();
-    let fields: Vec<&str> = fields.collect();
-    let (salts, digest) = match fields.split_last() {
-        Some((digest, salts)) => (salts, *digest),
-        None => return Some("it has no salt"),
-    };
-    let lengths: &[usize] = match method {
-        "1" => &[22],
-        "5" => &[43],
-        "6" => &[86],
-        "2a" | "2b" | "2y" | "2x" => &[53],
-        "y" | "gy" | "7" => &[43],
-        _ => return Some("its method is unknown"),
-    };
-    if salts.is_empty() {
-        return Some("it has no salt");
-    }
-    if !base64(digest) || !salts.iter().all(|salt| base64(salt) || salt.starts_with("rounds=")) {
-        return Some("it has characters that no hash has");
-    }
-    (!lengths.contains(&digest.len())).then_some("its length is not that of its method")
-}
-
-fn ssh_key(text: &str) -> Option<Wrong> {
-    let kinds = ["ssh-", "ecdsa-sha2-", "sk-ssh-", "sk-ecdsa-"];
-    let mut words = text.split_whitespace().skip_while(|word| !kinds.iter().any(|kind| word.starts_with(kind)));
-    let base64 = |text: &str| {
-        text.len() > 16 && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'='))
-    };
-    let fits = words.next().is_some() && words.next().is_some_and(base64);
-    (!fits).then(|| ("ssh-key", "the key is none: a kind such as ssh-ed25519 and its base64 are expected".to_owned()))
-}
-
-/// A disk or partition by one of the names a machine may know it by.
-fn device(text: &str) -> Option<Wrong> {
-    let name = text.strip_prefix("/dev/").unwrap_or(text);
-    let letters = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_lowercase());
-    let digits = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
-    let lettered = ["sd", "vd", "hd", "xvd", "dasd", "ubd"].iter().any(|start| {
-        let disk = name.strip_prefix(start).unwrap_or_default();
-        letters(disk.trim_end_matches(|c: char| c.is_ascii_digit()))
-    });
-    let numbered =
-        ["nvme", "mmcblk", "md", "loop", "sr", "ram", "nbd", "pmem", "zram", "dm-", "rbd", "i2o", "cciss!", "cciss/c"]
-            .iter()
-            .any(|start| {
-                name.strip_prefix(start).is_some_and(|rest| {
-                    rest.bytes().next().is_some_and(|b| b.is_ascii_digit()) || (*start == "md" && !rest.is_empty())
-                })
-            });
-    let path = ["mapper/", "disk/", "md/", "vg", "LABEL=", "UUID=", "PARTUUID=", "PARTLABEL=", "label=", "uuid="]
-        .iter()
-        .any(|start| name.strip_prefix(start).is_some_and(|rest| !rest.is_empty()));
-    let pattern = text.contains(['*', '?', '|']);
-    let multipath = name.strip_prefix("mpath").is_some_and(|rest| letters(rest) || digits(rest));
-    (!lettered && !numbered && !path && !pattern && !multipath)
-        .then(|| ("device", format!("'{text}' is no disk or partition of any machine")))
 }
 
 #[cfg(test)]
@@ -427,48 +365,6 @@ mod tests {
             assert!(url(bad, false).is_some(), "{bad}");
         }
         assert_eq!(url("proxy.example:3128", true), None);
-    }
-
-    #[test]
-    fn hashes() {
-        let six = format!("$6$salt${}", "a".repeat(86));
-        for good in [
-            six.as_str(),
-            "!!",
-            "*",
-            &format!("!{six}"),
-            &format!("$6$rounds=5000$salt${}", "b".repeat(86)),
-            &format!("$1$abc${}", "c".repeat(22)),
-        ] {
-            assert_eq!(hash_problem(good), None, "{good}");
-        }
-        for bad in ["plainpassword", "$6$abc$def", "$9$a$b", "$6$", "$6$salt", "abJnggxhB/yWI"] {
-            assert!(hash_problem(bad).is_some(), "{bad}");
-        }
-    }
-
-    #[test]
-    fn devices() {
-        for good in [
-            "sda",
-            "sda1",
-            "/dev/vdb2",
-            "nvme0n1p3",
-            "mmcblk0",
-            "mapper/vg-root",
-            "disk/by-id/wwn-0x5",
-            "LABEL=data",
-            "md0",
-            "md/boot",
-            "xvdf1",
-            "dasda1",
-            "mpatha",
-        ] {
-            assert_eq!(device(good), None, "{good}");
-        }
-        for bad in ["nosuch", "", "disk", "sd", "/dev/", "1", "C:"] {
-            assert!(device(bad).is_some(), "{bad}");
-        }
     }
 
     #[test]

@@ -15,9 +15,10 @@ use super::network::Network;
 use super::order;
 use super::template::Slot;
 use super::tree::Source;
+use crate::cluster::HostAttributes;
 use crate::profile::cond::Condition;
 use crate::profile::{Finding, Severity};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use words::{Judged, NodeWords};
 
@@ -27,7 +28,7 @@ pub struct LintRequest<'a> {
     /// The nodes that appliances begin at.
     pub roots: &'a [String],
     /// The attributes of every host; without hosts, nothing is said about values.
-    pub hosts: &'a [&'a BTreeMap<String, String>],
+    pub hosts: &'a [&'a HostAttributes],
 }
 
 impl Configuration {
@@ -39,6 +40,8 @@ impl Configuration {
             texts: BTreeMap::new(),
             shipped: BTreeSet::new(),
             found: BTreeSet::new(),
+            judged: HashMap::new(),
+            defined: HashMap::new(),
         };
         let mut networks = Vec::new();
         for graph in self.tree().graphs().unwrap_or_else(|error| lint.error(&error)) {
@@ -57,6 +60,19 @@ struct Lint<'c> {
     /// Files that we ship.
     shipped: BTreeSet<Arc<str>>,
     found: BTreeSet<Finding>,
+    /// What is wrong with a condition, by its text: many edges and elements stand under the same one.
+    judged: HashMap<String, Option<Doubt>>,
+    /// Whether a host has an attribute of this name.
+    defined: HashMap<String, bool>,
+}
+
+/// What is wrong with a condition.
+#[derive(Debug, Clone)]
+enum Doubt {
+    /// It cannot be judged for some host.
+    Error(String),
+    /// It holds for none: why, as the end of a sentence.
+    Never(String),
 }
 
 impl Lint<'_> {
@@ -175,32 +191,60 @@ impl Lint<'_> {
 
     /// A condition that holds for no host, or cannot be judged for one.
     fn condition(&mut self, condition: &Condition, place: &Place) {
-        let hosts = self.request.hosts;
-        for host in hosts {
-            match condition.judge(|name| host.get(name).map(String::as_str)) {
-                Ok(true) => return,
-                Ok(false) => {}
-                Err(error) => return self.say(Severity::Error, "condition", place, error.to_string()),
+        let doubt = match self.judged.get(condition.as_str()) {
+            Some(known) => known.clone(),
+            None => {
+                let doubt = self.doubt(condition);
+                self.judged.insert(condition.as_str().to_owned(), doubt.clone());
+                doubt
+            }
+        };
+        match doubt {
+            None => {}
+            Some(Doubt::Error(what)) => self.say(Severity::Error, "condition", place, what),
+            // What we ship asks for attributes that a site may set and need not.
+            Some(Doubt::Never(_)) if self.shipped.contains(&place.file) => {}
+            Some(Doubt::Never(why)) => {
+                let message = format!("condition '{}' never holds{why}", condition.as_str());
+                self.say(Severity::Warning, "never-holds", place, message);
             }
         }
-        // What we ship asks for attributes that a site may set and need not.
-        if self.shipped.contains(&place.file) {
-            return;
-        }
-        let undefined: Vec<&str> =
-            condition.names().into_iter().filter(|name| !hosts.iter().any(|host| host.contains_key(*name))).collect();
+    }
+
+    fn doubt(&mut self, condition: &Condition) -> Option<Doubt> {
         let names = condition.names();
-        // Without hosts only what no attribute can change is sure.
-        if hosts.is_empty() && (!names.is_empty() || condition.judge(|_| None).unwrap_or(true)) {
-            return;
+        // Hosts that agree in what it asks for are one.
+        let mut seen = HashSet::new();
+        for host in self.request.hosts {
+            if !seen.insert(names.iter().map(|name| host.get(name)).collect::<Vec<_>>()) {
+                continue;
+            }
+            match condition.judge(|name| host.get(name)) {
+                Ok(true) => return None,
+                Ok(false) => {}
+                Err(error) => return Some(Doubt::Error(error.to_string())),
+            }
         }
-        let why = match undefined.as_slice() {
+        // Without hosts only what no attribute can change is sure.
+        if self.request.hosts.is_empty() && (!names.is_empty() || condition.judge(|_| None).unwrap_or(true)) {
+            return None;
+        }
+        let undefined: Vec<&str> = names.into_iter().filter(|name| !self.is_defined(name)).collect();
+        Some(Doubt::Never(match undefined.as_slice() {
             [] => String::new(),
             [name] => format!(": no host has attribute '{name}'"),
             names => format!(": no host has attributes '{}'", names.join("', '")),
-        };
-        let message = format!("condition '{}' never holds{why}", condition.as_str());
-        self.say(Severity::Warning, "never-holds", place, message);
+        }))
+    }
+
+    /// Whether a host has an attribute of this name.
+    fn is_defined(&mut self, name: &str) -> bool {
+        if let Some(known) = self.defined.get(name) {
+            return *known;
+        }
+        let defined = self.request.hosts.iter().any(|host| host.get(name).is_some());
+        self.defined.insert(name.to_owned(), defined);
+        defined
     }
 
     /// All node files.
@@ -255,11 +299,10 @@ impl Lint<'_> {
         for Judged { condition, place } in conditions {
             self.condition(&condition, &place);
         }
-        let hosts = self.request.hosts;
         for Slot { name, place } in slots {
             // As with conditions: the edge that leads to a file of ours may ask for the attribute.
-            let asked = !hosts.is_empty() && !file.source.is_built_in();
-            if asked && !hosts.iter().any(|host| host.contains_key(name.as_ref())) {
+            let asked = !self.request.hosts.is_empty() && !file.source.is_built_in();
+            if asked && !self.is_defined(&name) {
                 self.found.insert(undefined(&name, &place, &text));
             }
         }
@@ -298,6 +341,7 @@ mod tests {
             let host: BTreeMap<String, String> = [("os", "linux"), ("arch", "x86_64"), ("rack", "0"), ("t", "true")]
                 .map(|(k, v)| (k.to_owned(), v.to_owned()))
                 .into();
+            let host = HostAttributes::from(host);
             let found = configuration.lint(&LintRequest { roots: &["compute".to_owned()], hosts: &[&host] });
             let found: String = found.iter().map(|finding| format!("{finding}\n")).collect();
             let expected = case.path().join("expected.txt");

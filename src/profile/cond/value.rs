@@ -29,11 +29,12 @@ pub enum Value {
 impl Value {
     /// What an attribute's text means in a condition: a truth value, a number or itself.
     pub fn of_attribute(text: &str) -> Self {
-        let lower = text.to_lowercase();
-        match lower.as_str() {
-            "on" | "true" | "yes" | "y" => return Self::Bool(true),
-            "off" | "false" | "no" | "n" => return Self::Bool(false),
-            _ => {}
+        let is = |word: &&str| text.eq_ignore_ascii_case(word);
+        if ["on", "true", "yes", "y"].iter().any(is) {
+            return Self::Bool(true);
+        }
+        if ["off", "false", "no", "n"].iter().any(is) {
+            return Self::Bool(false);
         }
         let trimmed = text.trim();
         if let Ok(integer) = trimmed.parse::<i128>() {
