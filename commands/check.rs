@@ -7,7 +7,7 @@ use crate::{args::FormatArgs, shelves::Shelves, ui};
 use rayon::prelude::*;
 use rocks::cluster::{NodeSet, Release};
 use rocks::graph::GraphError;
-use rocks::kickstart::{Check, Scripts};
+use rocks::kickstart::{Check, Memo, Scripts};
 use rocks::profile::{Finding, Severity};
 use std::path::PathBuf;
 
@@ -74,7 +74,8 @@ fn is_file(target: &str) -> bool {
 fn check_files(context: &Context, args: &Args, files: &[String], scripts: Option<&Scripts>, found: &mut Found) -> anyhow::Result<()> {
     let release = args.release.unwrap_or(Release::Rhel9);
     let shelves = Shelves::for_file(context, args.distribution.as_deref(), release)?;
-    let check = Check { release, shelf: shelves.first(), scripts };
+    let memo = Memo::default();
+    let check = Check { release, shelf: shelves.first(), scripts, memo: &memo };
     if check.shelf.is_none() {
         ui::note(&format!("packages are not looked up, since no distribution of {release} is known: name one with --distribution"));
     }
@@ -97,13 +98,14 @@ fn check_hosts(context: &Context, args: &Args, sets: &[NodeSet], scripts: Option
     if !hosts.is_empty() && shelves.first().is_none() {
         ui::note("packages are not looked up, since the cluster has no distribution: add one, or name one with --distribution");
     }
+    let memo = Memo::default();
     let check = |host: &Guest| {
         let (kickstart, mut findings) = match kitchen.cook(host, args.release) {
             Ok(cooked) => cooked,
             Err(error) => return vec![failure(&error)],
         };
-        let check = Check { release: kickstart.release, shelf: shelves.of(&host.attributes), scripts };
-        findings.extend(check.run(KICKSTART, &kickstart.text));
+        let (release, shelf) = (kickstart.release, shelves.of(&host.attributes));
+        findings.extend(Check { release, shelf, scripts, memo: &memo }.run(KICKSTART, &kickstart.text));
         findings
     };
     for hosts in hosts.chunks(HOSTS_AT_ONCE) {

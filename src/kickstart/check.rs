@@ -3,6 +3,7 @@
 use super::arguments::{Arguments, Problem};
 use super::document::{CommandLine, Document, SectionText};
 use super::grammar::{Grammar, Shape, Status};
+use super::memo::{Memo, fingerprint};
 use super::scripts::Scripts;
 use super::storage::Storage;
 use super::{PackageList, groups, render, rules, values};
@@ -28,6 +29,8 @@ pub struct Check<'a> {
     pub shelf: Option<&'a dyn Shelf>,
     /// Reads the scripts; none where they are not to be read.
     pub scripts: Option<&'a Scripts>,
+    /// Knows what was found in files before. It must not outlive a shelf it was used with.
+    pub memo: &'a Memo,
 }
 
 impl Check<'_> {
@@ -248,7 +251,22 @@ impl<'a> Run<'a> {
             self.error(line, "syntax", format!("'{name}': {problem}"));
         }
         match name {
-            "%packages" => self.packages(section),
+            "%packages" => {
+                let first = section.line;
+                let lines: Vec<(u32, &str)> = section.lines.iter().map(|(line, text)| (line - first, *text)).collect();
+                let shelf = self.check.shelf.map_or(0, |shelf| std::ptr::from_ref(shelf).addr());
+                let key = fingerprint(&(self.check.release.as_str(), shelf, lines));
+                let found = self.check.memo.findings(key, || {
+                    let before = self.findings.len();
+                    self.packages(section);
+                    let mut found = self.findings.split_off(before);
+                    found.iter_mut().for_each(|finding| finding.line = finding.line.map(|line| line - first));
+                    found
+                });
+                let placed =
+                    |finding: &Finding| Finding { line: finding.line.map(|line| line + first), ..finding.clone() };
+                self.findings.extend(found.iter().map(placed));
+            }
             "%certificate" => {
                 if section.lines.iter().all(|(_, text)| text.trim().is_empty()) {
                     self.error(line, "syntax", "section '%certificate' is empty".to_owned());

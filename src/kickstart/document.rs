@@ -43,6 +43,10 @@ impl<'t> Document<'t> {
         let mut open: Option<SectionText<'t>> = None;
         for (number, text) in (1..).zip(lines(text)) {
             let trimmed = text.trim_start();
+            if let Some(section) = open.as_mut().filter(|_| !trimmed.starts_with('%')) {
+                section.lines.push((number, text));
+                continue;
+            }
             let first = trimmed.split_whitespace().next().unwrap_or_default();
             if let Some(section) = &mut open {
                 if !first.starts_with('%') || !(matches!(first, "%end" | "%include") || is_section(first)) {
@@ -112,9 +116,16 @@ impl SectionText<'_> {
 /// Lines as Python splits them, without their ends, since the installer is written in it.
 fn lines(text: &str) -> impl Iterator<Item = &str> {
     let mut rest = text;
+    // Most files end lines in one way only.
+    let plain = !text.bytes().any(|b| b >= 0x80 || (b < 0x20 && b != b'\n' && b != b'\t'));
     std::iter::from_fn(move || {
         if rest.is_empty() {
             return None;
+        }
+        if plain {
+            let (line, behind) = rest.split_once('\n').unwrap_or((rest, ""));
+            rest = behind;
+            return Some(line);
         }
         let ends = |c: char| {
             matches!(c, '\n' | '\r' | '\u{b}' | '\u{c}' | '\u{1c}'..='\u{1e}' | '\u{85}' | '\u{2028}' | '\u{2029}')

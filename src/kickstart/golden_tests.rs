@@ -45,7 +45,7 @@ fn findings_are_those_of_the_golden_cases() {
     let scripts = Scripts::new();
     for (case, release) in cases("kickstart-check", "ks") {
         let text = std::fs::read_to_string(&case).expect("a case");
-        let check = Check { release, shelf: None, scripts: Some(&scripts) };
+        let check = Check { release, shelf: None, scripts: Some(&scripts), memo: &crate::kickstart::Memo::default() };
         let found: String = check
             .run("ks", &text)
             .iter()
@@ -57,7 +57,7 @@ fn findings_are_those_of_the_golden_cases() {
 
 #[test]
 fn a_password_is_never_shown() {
-    let check = Check { release: Release::Rhel9, shelf: None, scripts: None };
+    let check = Check { release: Release::Rhel9, shelf: None, scripts: None, memo: &crate::kickstart::Memo::default() };
     for line in [
         "rootpw --iscrypted secret",
         "rootpw secret x",

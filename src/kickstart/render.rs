@@ -12,6 +12,7 @@ use crate::cluster::Release;
 use crate::profile::Profile;
 use minijinja::syntax::SyntaxConfig;
 use minijinja::{AutoEscape, Environment, Error, ErrorKind, UndefinedBehavior, Value, context};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
@@ -49,9 +50,9 @@ pub struct Bootstrap {
 }
 
 /// A script as the templates see it: what follows `%pre` or `%post`, with a blank before it, and a text that fits.
-struct Section {
+struct Section<'s> {
     head: String,
-    text: String,
+    text: Cow<'s, str>,
     /// What made it: a place in `Sections::makers`.
     maker: usize,
 }
@@ -108,7 +109,7 @@ impl Renderer {
         let (pre, post) = match old {
             true => (sections.pre.iter().map(old_pre).collect(), old_post(&sections)),
             false => {
-                let kept: Vec<&Script> = sections.post.iter().filter(|script| !is_log_record(script)).collect();
+                let kept: Vec<&Script<'_>> = sections.post.iter().filter(|script| !is_log_record(script)).collect();
                 if kept.len() < sections.post.len() {
                     changes
                         .push("records of each node's begin and end left out: every script has its own log".to_owned());
@@ -116,17 +117,19 @@ impl Renderer {
                 (modern_scripts("pre", sections.pre.iter()), modern_scripts("post", kept.into_iter()))
             }
         };
-        let attributes = profile.attributes.iter().map(|(name, value)| (&**name, &**value));
-        let order = sections.order.iter().map(|(file, roll)| context! { file => &**file, roll => &**roll });
+        let order: Vec<Value> = sections.order.iter().map(|(file, roll)| super::context::node(file, roll)).collect();
         let commands: Vec<(String, usize)> = match modern {
             Some(modern) => modern.lines,
             None => sections.commands.iter().map(|command| (old_line(command), command.maker)).collect(),
         };
         ink.know(&sections.makers);
-        let commands: Vec<String> = commands.into_iter().map(|(line, maker)| ink.write(line, maker)).collect();
+        let commands: Vec<String> =
+            commands.into_iter().map(|(line, maker)| ink.write(line.into(), maker).into_owned()).collect();
         let packages: Vec<String> = sections.packages.into_iter().map(|line| ink.write_package(line)).collect();
-        let mut scripts = |sections: Vec<Section>| -> Vec<Value> {
-            let each = |Section { head, text, maker }: Section| context! { head => ink.write(head, maker), text => ink.write(text, maker) };
+        let mut scripts = |sections: Vec<Section<'_>>| -> Vec<Value> {
+            let each = |Section { head, text, maker }: Section<'_>| {
+                super::context::script(&ink.write(head.into(), maker), &ink.write(text, maker))
+            };
             sections.into_iter().map(each).collect()
         };
         let (pre, post) = (scripts(pre), scripts(post));
@@ -134,8 +137,8 @@ impl Renderer {
             KICKSTART,
             context! {
                 release => release.as_str(),
-                attributes => Value::from_pairs(attributes),
-                order => order.collect::<Vec<_>>(),
+                attributes => super::context::attributes(profile),
+                order,
                 debug => sections.debug,
                 commands,
                 changes,
@@ -173,7 +176,7 @@ fn old_line(command: &Command) -> String {
     format!("{} {}", command.name, command.text).trim_end().to_owned()
 }
 
-fn old_pre(script: &Script) -> Section {
+fn old_pre<'s>(script: &'s Script<'_>) -> Section<'s> {
     let interpreter = script.interpreter.as_ref().map(|i| format!(" --interpreter {i}")).unwrap_or_default();
     let head = format!(" --log=/tmp/ks-pre.log{interpreter} {}", script.argument).trim_end().to_owned();
     let text = fitting(&script.text, script.interpreter.as_deref().unwrap_or("/bin/sh"));
@@ -181,21 +184,21 @@ fn old_pre(script: &Script) -> Section {
 }
 
 /// The original ran every script from a file of its own, numbered on from the temporary files of its `<file>`s.
-fn old_post(sections: &Sections) -> Vec<Section> {
-    let wrap = |(number, script): (usize, &Script)| {
+fn old_post(sections: &Sections<'_>) -> Vec<Section<'static>> {
+    let wrap = |(number, script): (usize, &Script<'_>)| {
         let temporary = format!("/tmp/ks-script-{:04}", number + sections.temporaries as usize + 1);
         let body = format!("#!{}\n{}\n\n", script.interpreter.as_deref().unwrap_or("/bin/bash"), script.text);
         let mut text = String::with_capacity(body.len() + 200);
         shell::write_file(&mut text, &temporary, &body, shell::Here { end: "ROCKS-KS-POST", ..shell::LITERAL });
         let _ = write!(text, "/bin/chmod +x {temporary}\n{temporary}\n/bin/rm {temporary}");
         let head = format!(" --log=/mnt/sysimage/var/log/rocks-install.log {}", script.argument).trim_end().to_owned();
-        Section { head, text, maker: script.maker }
+        Section { head, text: text.into(), maker: script.maker }
     };
     sections.post.iter().enumerate().map(wrap).collect()
 }
 
-fn modern_scripts<'s>(kind: &str, scripts: impl Iterator<Item = &'s Script>) -> Vec<Section> {
-    let each = |(number, script): (usize, &Script)| {
+fn modern_scripts<'s>(kind: &str, scripts: impl Iterator<Item = &'s Script<'s>>) -> Vec<Section<'s>> {
+    let each = |(number, script): (usize, &'s Script<'s>)| {
         let interpreter = script.interpreter.as_deref().unwrap_or("/bin/bash");
         let mut head = format!(" --interpreter={interpreter}");
         if !script.argument.contains("--log") {
@@ -223,19 +226,19 @@ fn modern_scripts<'s>(kind: &str, scripts: impl Iterator<Item = &'s Script>) -> 
 }
 
 /// A script that a section can carry: itself, or its base64 and the shell that runs it.
-fn fitting(text: &str, interpreter: &str) -> String {
+fn fitting<'t>(text: &'t str, interpreter: &str) -> Cow<'t, str> {
     if shell::fits_a_section(text) {
-        return text.to_owned();
+        return text.into();
     }
     if !is_shell(interpreter) {
         // Another language has no here-documents; its text must stand as it is, and the check will say so.
-        return text.to_owned();
+        return text.into();
     }
     let mut out = String::from("rocks_script=$(mktemp /tmp/rocks-script.XXXXXX)\n");
     shell::write_file(&mut out, "\"$rocks_script\"", text, shell::LITERAL);
     let _ =
         write!(out, "{interpreter} \"$rocks_script\"\nrocks_status=$?\nrm -f \"$rocks_script\"\n(exit $rocks_status)");
-    out
+    out.into()
 }
 
 /// Whether an interpreter reads shell.
@@ -245,7 +248,7 @@ pub(super) fn is_shell(interpreter: &str) -> bool {
 }
 
 /// Whether a script does nothing but note that a node's own begins or ends, as stage 1 writes them for the original.
-fn is_log_record(script: &Script) -> bool {
+fn is_log_record(script: &Script<'_>) -> bool {
     let mut lines = script.text.lines().filter(|line| !line.trim().is_empty());
     let head = lines.next().is_some_and(|line| line.starts_with("cat >> /var/log/rocks-install.log <<"));
     let record =
@@ -399,7 +402,12 @@ mod tests {
         );
         assert!(text.ends_with("%include /tmp/ks.cfg\n") && text.contains("timeout=300\n"), "{text}");
         for release in [Release::Rhel8, Release::Rhel9, Release::Rhel10] {
-            let check = crate::kickstart::Check { release, shelf: None, scripts: None };
+            let check = crate::kickstart::Check {
+                release,
+                shelf: None,
+                scripts: None,
+                memo: &crate::kickstart::Memo::default(),
+            };
             assert_eq!(check.run("bootstrap.ks", &text), [], "{release}");
         }
     }

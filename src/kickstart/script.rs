@@ -2,6 +2,7 @@
 
 use super::{KickstartError, shell};
 use crate::profile::{Content, Element};
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt::Write;
 use std::sync::Arc;
@@ -41,7 +42,10 @@ impl<'a> Files<'a> {
     }
 
     /// The text of a section: its text with every `<file>` made into shell.
-    pub(super) fn text(&mut self, element: &Element) -> Result<String, KickstartError> {
+    pub(super) fn text<'e>(&mut self, element: &'e Element) -> Result<Cow<'e, str>, KickstartError> {
+        if let [Content::Text(text)] = &element.children[..] {
+            return Ok(Cow::Borrowed(text));
+        }
         let mut out = String::new();
         for child in &element.children {
             match child {
@@ -56,7 +60,7 @@ impl<'a> Files<'a> {
                 }
             }
         }
-        Ok(out)
+        Ok(Cow::Owned(out))
     }
 
     fn write(&mut self, element: &Element, out: &mut String) -> Result<(), KickstartError> {

@@ -1,4 +1,7 @@
 //! Shell scripts read by the shell itself (`bash -n`), each distinct one once.
+//!
+//! Scripts of many hosts differ in addresses and numbers, which the shell's grammar does not look at: scripts that differ
+//! in nothing else are one.
 
 use super::render::is_shell;
 use std::collections::HashMap;
@@ -12,7 +15,7 @@ pub const SCRIPTS_MAX: usize = 100_000;
 /// Knows which scripts the shell can read. Shared by threads; two that ask for the same script read it once.
 #[derive(Debug, Default)]
 pub struct Scripts {
-    read: Mutex<HashMap<String, Arc<OnceLock<Verdict>>>>,
+    read: Mutex<HashMap<u128, Arc<OnceLock<Verdict>>>>,
 }
 
 /// What the shell says of a script: nothing, or the line it stumbles at (from 1) and why.
@@ -43,16 +46,66 @@ impl Scripts {
         if script.trim().is_empty() {
             return None;
         }
+        let key = super::memo::fingerprint(&likeness(&script));
         let cell = {
             let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
-            match read.get(&script) {
+            match read.get(&key) {
                 Some(cell) => cell.clone(),
                 None if read.len() >= SCRIPTS_MAX => Arc::default(),
-                None => read.entry(script.clone()).or_default().clone(),
+                None => read.entry(key).or_default().clone(),
             }
         };
         cell.get_or_init(|| ask_bash(&script)).clone()
     }
+}
+
+/// What two scripts have in common that the shell reads alike: their text with every number as 0 and every MAC address
+/// as M. Lines that begin or can end a here-document stay as they are.
+fn likeness(script: &str) -> String {
+    let ends: Vec<&str> = script
+        .match_indices("<<")
+        .filter_map(|(at, _)| {
+            let rest = script[at + 2..].trim_start_matches(['-', '<', ' ', '\t', '\'', '"', '\\']);
+            rest.split(|c: char| c.is_whitespace() || matches!(c, '\'' | '"' | ';' | '|' | '&' | ')' | '>')).next()
+        })
+        .filter(|word| !word.is_empty())
+        .collect();
+    let mut out = String::with_capacity(script.len());
+    for line in script.split_inclusive('\n') {
+        if line.contains("<<") || ends.iter().any(|end| line.contains(end)) {
+            out.push_str(line);
+            continue;
+        }
+        let mut rest = line;
+        while let Some(first) = rest.chars().next() {
+            let starts_a_word = !out.ends_with(|c: char| c.is_ascii_alphanumeric() || c == ':');
+            let skip = match first {
+                _ if starts_a_word && is_mac(rest) => {
+                    out.push('M');
+                    17
+                }
+                '0'..='9' => {
+                    out.push('0');
+                    rest.bytes().take_while(u8::is_ascii_digit).count()
+                }
+                other => {
+                    out.push(other);
+                    other.len_utf8()
+                }
+            };
+            rest = &rest[skip..];
+        }
+    }
+    out
+}
+
+/// Whether a text begins with a MAC address that ends there.
+fn is_mac(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    let pair = |i: usize| bytes[i].is_ascii_hexdigit() && bytes[i + 1].is_ascii_hexdigit();
+    bytes.len() >= 17
+        && (0..6).all(|i| pair(3 * i) && (i == 5 || bytes[3 * i + 2] == b':'))
+        && bytes.get(17).is_none_or(|b| !b.is_ascii_alphanumeric() && *b != b':')
 }
 
 /// A script without the text of the files it writes, which no shell reads, so that scripts that differ only there
@@ -156,6 +209,22 @@ mod tests {
         let scripts = Scripts::new();
         let text = "mkdir x\ncat > x/y << 'EOF'\n#!/bin/sh\nfor\nEOF\ncat > x/z << 'EOF'\nfor\nEOF\n";
         assert_eq!(scripts.problems(text).iter().map(|(line, _)| *line).collect::<Vec<_>>(), [4]);
+    }
+
+    #[test]
+    fn scripts_that_differ_in_numbers_only_are_read_once() {
+        let scripts = Scripts::new();
+        for host in 0..20 {
+            let text =
+                format!("ip=10.1.{host}.7; mac=52:54:00:ab:c{:x}:01\nif [ $ip ]; then echo {host}; fi\n", host % 16);
+            assert_eq!(scripts.problems(&text), []);
+        }
+        assert_eq!(scripts.distinct(), 1);
+        // What ends a here-document is no number.
+        assert_eq!(scripts.problems("cat << E1\nx\nE1\n"), []);
+        assert_ne!(scripts.problems("cat << E1\nx\nE2\n"), []);
+        assert_ne!(scripts.problems("if [ 1 ]; then echo 2\n"), []);
+        assert_eq!(likeness("a52:54:00:00:00:01 52:54:00:00:00:01x\u{fc}12"), "a0:0:0:0:0:0 0:0:0:0:0:0x\u{fc}0");
     }
 
     #[test]

@@ -8,6 +8,7 @@ use super::packages::Selection;
 use super::script::{Dialect, Files};
 use super::{KickstartError, judge::Judge};
 use crate::profile::{Content, Element, Origin, Profile};
+use std::borrow::Cow;
 use std::sync::Arc;
 
 /// One line of the command section, with what the profile says about it.
@@ -23,13 +24,13 @@ pub(super) struct Command {
 
 /// A `<pre>`, `<post>`, `<configure>` or playbook that became a script.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Script {
+pub(super) struct Script<'p> {
     /// Its interpreter where the profile names one.
     pub(super) interpreter: Option<String>,
     /// What its section's head ends with (`--nochroot`).
     pub(super) argument: String,
     /// Its text; no white space at its end.
-    pub(super) text: String,
+    pub(super) text: Cow<'p, str>,
     /// Where it was written.
     pub(super) origin: Origin,
     /// Its place in `Sections::makers`.
@@ -38,7 +39,7 @@ pub(super) struct Script {
 
 /// What a profile says, sorted into the sections of a Kickstart.
 #[derive(Debug, Default)]
-pub(super) struct Sections {
+pub(super) struct Sections<'p> {
     /// Node files that add something beside commands, in order: file and roll.
     pub(super) order: Vec<(Arc<str>, Arc<str>)>,
     /// Lines that nodes left for people who debug.
@@ -48,9 +49,9 @@ pub(super) struct Sections {
     /// The lines of `%packages`.
     pub(super) packages: Vec<String>,
     /// Scripts that run before the disks are touched.
-    pub(super) pre: Vec<Script>,
+    pub(super) pre: Vec<Script<'p>>,
     /// Scripts that run in the installed system.
-    pub(super) post: Vec<Script>,
+    pub(super) post: Vec<Script<'p>>,
     /// How many temporary files their texts name.
     pub(super) temporaries: u32,
     /// How many files are no longer put under RCS.
@@ -62,9 +63,9 @@ pub(super) struct Sections {
 /// Which children of `<main>` become commands.
 pub(super) type Accepts = dyn Fn(&str) -> bool;
 
-impl Sections {
+impl<'p> Sections<'p> {
     /// Reads a profile in this dialect.
-    pub(super) fn read(profile: &Profile, dialect: Dialect, accepts: &Accepts) -> Result<Self, KickstartError> {
+    pub(super) fn read(profile: &'p Profile, dialect: Dialect, accepts: &Accepts) -> Result<Self, KickstartError> {
         let judge = Judge::new(profile);
         let os = profile.attributes.iter().find(|(name, _)| &**name == "os").map_or("linux", |(_, value)| value);
         let mut files = Files::new(dialect, os);
@@ -117,6 +118,10 @@ impl Sections {
     }
 
     fn mention(&mut self, origin: &Origin) {
+        // Elements come node by node, so that most are of the file before.
+        if self.order.last().is_some_and(|(file, _)| Arc::ptr_eq(file, &origin.file)) {
+            return;
+        }
         if !self.order.iter().any(|(file, _)| *file == origin.file) {
             self.order.push((origin.file.clone(), origin.roll.clone()));
         }
@@ -136,12 +141,13 @@ impl Sections {
             }
             let text = files.text(element)?;
             let maker = self.made_of(&[main, element]);
-            let command = |name: &str, text: String| Command { name: name.to_owned(), text, maker };
+            let command =
+                |name: &str, text: Cow<'_, str>| Command { name: name.to_owned(), text: text.into_owned(), maker };
             self.commands.push(match &*element.name {
                 "lilo" => command("bootloader", text),
                 "include" => command("%include", text),
-                "langsupport" => command("langsupport", format!("--default={}", text.trim())),
-                "sshpw" => command("sshpw", text.trim().to_owned()),
+                "langsupport" => command("langsupport", format!("--default={}", text.trim()).into()),
+                "sshpw" => command("sshpw", text.trim().into()),
                 "clearpart" if !judge.clears(element.attribute("partition")) => continue,
                 name => command(name, text),
             });
@@ -164,11 +170,18 @@ fn package(element: &Element, files: &mut Files<'_>, selection: &mut Selection) 
     Ok(())
 }
 
-fn script(element: &Element, maker: usize, files: &mut Files<'_>) -> Result<Script, KickstartError> {
+fn script<'p>(element: &'p Element, maker: usize, files: &mut Files<'_>) -> Result<Script<'p>, KickstartError> {
+    let text = match files.text(element)? {
+        Cow::Borrowed(text) => Cow::Borrowed(text.trim_end()),
+        Cow::Owned(mut text) => {
+            text.truncate(text.trim_end().len());
+            Cow::Owned(text)
+        }
+    };
     Ok(Script {
         interpreter: element.attribute("interpreter").filter(|i| !i.is_empty()).map(str::to_owned),
         argument: element.attribute("arg").unwrap_or_default().trim().to_owned(),
-        text: files.text(element)?.trim_end().to_owned(),
+        text,
         origin: element.origin.clone(),
         maker,
     })

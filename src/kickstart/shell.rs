@@ -8,6 +8,9 @@ use std::fmt::Write;
 
 /// A delimiter, like `wanted`, that is nowhere in the text.
 pub(super) fn delimiter(wanted: &str, text: &str) -> String {
+    if !text.contains(wanted) && !text.contains("\\\n") {
+        return wanted.to_owned();
+    }
     // Where a here-document is expanded, a backslash at the end of a line joins the next one to it.
     let mentions = |word: &str| {
         text.lines().any(|line| line.trim_end() == word)

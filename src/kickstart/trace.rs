@@ -5,6 +5,7 @@
 //! line break, so both files have the same lines.
 
 use crate::profile::{Element, Profile};
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -25,7 +26,7 @@ pub(super) trait Ink {
     /// Tells what made what will be written.
     fn know(&mut self, makers: &[Vec<Arc<Element>>]);
     /// Lines of a command or script.
-    fn write(&mut self, text: String, maker: usize) -> String;
+    fn write<'t>(&mut self, text: Cow<'t, str>, maker: usize) -> Cow<'t, str>;
     /// A line of `%packages`.
     fn write_package(&mut self, line: String) -> String;
 }
@@ -36,7 +37,7 @@ pub(super) struct Plain;
 impl Ink for Plain {
     fn know(&mut self, _: &[Vec<Arc<Element>>]) {}
 
-    fn write(&mut self, text: String, _: usize) -> String {
+    fn write<'t>(&mut self, text: Cow<'t, str>, _: usize) -> Cow<'t, str> {
         text
     }
 
@@ -61,9 +62,9 @@ impl Ink for Marks {
         self.makers = makers.to_vec();
     }
 
-    fn write(&mut self, text: String, maker: usize) -> String {
+    fn write<'t>(&mut self, text: Cow<'t, str>, maker: usize) -> Cow<'t, str> {
         let lines: Vec<String> = text.split('\n').map(|line| format!("{line}{MARK}{maker}{MARK}")).collect();
-        lines.join("\n")
+        lines.join("\n").into()
     }
 
     fn write_package(&mut self, line: String) -> String {
