@@ -1,7 +1,7 @@
 //! A tree of packages: what its metadata says, which of its packages an appliance installs, and how it is published.
 //!
 //! - `Tree` is the folder; no name leads out of it. `Repository` is the tree with its metadata read and checked
-//!   (`repomd`, `primary`, `comps`, with `compression` and `xml` below them).
+//!   (`repomd`, `primary`, `comps`, `modules`, with `compression` and `xml` below them).
 //! - `Index` is what remains of the metadata for as long as a snapshot lives: enough to answer [`Index::closure`]
 //!   without reading repodata again. It is kept beside the snapshot as bytes.
 //! - `PackageRequest` is a `%packages` section; `closure` closes it over dependencies as dnf does.
@@ -22,6 +22,7 @@ mod hashing;
 mod index;
 mod install_sets;
 mod keyring;
+mod modules;
 mod openpgp;
 
 mod policy;

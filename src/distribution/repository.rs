@@ -3,11 +3,13 @@
 use super::compression::unpack;
 use super::comps::Comps;
 use super::index::{Entry, Index};
+use super::modules::Modules;
 use super::primary::{parse_filelists, parse_primary};
 use super::repomd::{MetadataFile, Repomd};
 use super::{DistributionError, Tree};
 use crate::cluster::Arch;
 use std::collections::{HashMap, HashSet};
+use std::io::Read;
 use std::path::Path;
 
 /// A tree whose metadata has been read and checked against repomd.xml.
@@ -21,6 +23,8 @@ pub struct Repository {
     pub packages: Vec<Entry>,
     /// Its groups; none where it has none.
     pub comps: Comps,
+    /// Which of its packages a machine sees: those of streams of modules that are no default are hidden.
+    seen: Vec<bool>,
 }
 
 impl Repository {
@@ -41,13 +45,27 @@ impl Repository {
             None => Comps::default(),
             Some(file) => read_comps(&tree, file)?,
         };
-        Ok(Self { tree, repomd, packages, comps })
+        let seen = match repomd.find(&["modules"]) {
+            None => vec![true; packages.len()],
+            Some(file) => read_modules(&tree, file)?.seen(&packages),
+        };
+        Ok(Self { tree, repomd, packages, comps, seen })
     }
 
-    /// The index of what was read, for machines of this architecture.
+    /// The index of what a machine of this architecture sees of it.
     pub fn index(&self, arch: Arch) -> Index {
-        Index::new(arch, self.packages.clone(), self.comps.clone())
+        let seen = self.packages.iter().zip(&self.seen).filter(|(_, seen)| **seen);
+        Index::new(arch, seen.map(|(entry, _)| entry.clone()).collect(), self.comps.clone())
     }
+}
+
+fn read_modules(tree: &Tree, file: &MetadataFile) -> Result<Modules, DistributionError> {
+    let path = tree.root().join(&file.href);
+    let bytes = file.read(tree)?;
+    let mut text = String::new();
+    let mut reader = unpack(&bytes, file.open_bytes_max()).map_err(DistributionError::file(&path))?;
+    reader.read_to_string(&mut text).map_err(DistributionError::file(&path))?;
+    Modules::parse(&text).map_err(|why| DistributionError::metadata(&path, why))
 }
 
 fn read_comps(tree: &Tree, file: &MetadataFile) -> Result<Comps, DistributionError> {

@@ -17,6 +17,15 @@ pub struct PackageRequest {
     pub excluded: Vec<String>,
     /// Groups that must not be installed, without their `-@`.
     pub excluded_groups: Vec<String>,
+    /// Groups of which the optional packages come too (`@x --optional`).
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub optional_groups: Vec<String>,
+    /// Groups of which only the mandatory packages come (`@x --nodefaults`).
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub mandatory_groups: Vec<String>,
+    /// Whether the group `core` stays out unless it is named (`--nocore`).
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub without_core: bool,
     /// Packages that are installed where the distribution has them and nobody misses elsewhere.
     pub implicit: Vec<String>,
     /// Whether recommended packages come too (not with `--exclude-weakdeps`).
@@ -31,6 +40,9 @@ impl Default for PackageRequest {
             environments: Vec::new(),
             excluded: Vec::new(),
             excluded_groups: Vec::new(),
+            optional_groups: Vec::new(),
+            mandatory_groups: Vec::new(),
+            without_core: false,
             implicit: Vec::new(),
             weak_dependencies: true,
         }
@@ -43,6 +55,18 @@ impl PackageRequest {
         let mut request = Self::default();
         for line in lines {
             let line = line.split('#').next().unwrap_or_default().trim();
+            if let Some(options) = line.strip_prefix("%packages") {
+                request.take_options(options);
+                continue;
+            }
+            if let Some((group, options)) = line.strip_prefix('@').and_then(|line| line.split_once(" --")) {
+                let group = group.trim().to_owned();
+                match options.trim() {
+                    "optional" => request.optional_groups.push(group),
+                    "nodefaults" => request.mandatory_groups.push(group),
+                    _ => {}
+                }
+            }
             let (list, name) = if let Some(name) = line.strip_prefix("-@") {
                 (&mut request.excluded_groups, name)
             } else if let Some(name) = line.strip_prefix('-') {
@@ -62,11 +86,22 @@ impl PackageRequest {
         request
     }
 
-    /// Adds what the Red Hat installer adds by itself: the group `core` (unless `-@core`), a kernel, a boot loader,
+    /// Takes the options of a `%packages` line.
+    fn take_options(&mut self, options: &str) {
+        for option in options.split_whitespace() {
+            match option {
+                "--nocore" => self.without_core = true,
+                "--exclude-weakdeps" | "--excludeWeakdeps" => self.weak_dependencies = false,
+                _ => {}
+            }
+        }
+    }
+
+    /// Adds what the Red Hat installer adds by itself: the group `core` (unless `-@core` or `--nocore`), a kernel, a boot loader,
     /// the tools of the file systems it makes.
     pub fn with_installer_defaults(mut self, _release: Release, arch: Arch) -> Self {
         let core = "core".to_owned();
-        if !self.excluded_groups.contains(&core) && !self.groups.contains(&core) {
+        if !self.without_core && !self.excluded_groups.contains(&core) && !self.groups.contains(&core) {
             self.groups.push(core);
         }
         let boot: &[&str] = match arch {
@@ -114,6 +149,15 @@ mod tests {
         assert_eq!(request.excluded, ["sendmail"]);
         assert_eq!(request.excluded_groups, ["guest"]);
         assert!(request.weak_dependencies);
+        assert_eq!((&request.mandatory_groups[..], &request.optional_groups[..]), (&["x".to_owned()][..], &[][..]));
+        let request = PackageRequest::from_lines(["%packages --nocore --excludeWeakdeps", "@a b --optional"]);
+        assert_eq!(
+            (&request.groups[..], &request.optional_groups[..]),
+            (&["a b".to_owned()][..], &["a b".to_owned()][..])
+        );
+        assert!(request.without_core && !request.weak_dependencies && request.names.is_empty());
+        let request = request.with_installer_defaults(Release::Rhel9, Arch::X86_64);
+        assert_eq!(request.groups, ["a b"]);
     }
 
     #[test]

@@ -22,6 +22,28 @@ pub(super) struct Selection {
     pub(super) unknown: BTreeSet<String>,
 }
 
+/// How much of a group is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Extent {
+    /// Its mandatory packages.
+    Mandatory,
+    /// Its mandatory and default ones.
+    Default,
+    /// All.
+    Optional,
+}
+
+impl Extent {
+    fn of(request: &PackageRequest, group: &str) -> Self {
+        let named = |list: &[String]| list.iter().any(|there| there == group);
+        match (named(&request.optional_groups), named(&request.mandatory_groups)) {
+            (true, _) => Self::Optional,
+            (false, true) => Self::Mandatory,
+            (false, false) => Self::Default,
+        }
+    }
+}
+
 /// Understands a package list.
 pub(super) fn select(index: &Index, pool: &Pool, request: &PackageRequest) -> Selection {
     let mut excluded = HashSet::new();
@@ -50,14 +72,14 @@ pub(super) fn select(index: &Index, pool: &Pool, request: &PackageRequest) -> Se
             match index.comps().environment(name) {
                 Some(environment) => {
                     for group in environment.groups.iter().filter_map(|id| index.comps().group(id)) {
-                        selection.add_group(pool, group);
+                        selection.add_group(pool, group, Extent::Default);
                     }
                 }
                 None => drop(selection.unknown.insert(format!("@{name}"))),
             }
             continue;
         };
-        selection.add_group(pool, group);
+        selection.add_group(pool, group, Extent::of(request, name));
     }
     for word in &request.implicit {
         selection.add_word(pool, word);
@@ -89,10 +111,14 @@ impl Selection {
         any
     }
 
-    /// Adds the mandatory and default packages of a group; a missing one is not missed.
-    fn add_group(&mut self, pool: &Pool, group: &super::Group) {
+    /// Adds the packages of a group; a missing one is not missed.
+    fn add_group(&mut self, pool: &Pool, group: &super::Group, extent: Extent) {
         for package in &group.packages {
             match &package.kind {
+                GroupPackageKind::Default if extent == Extent::Mandatory => {}
+                GroupPackageKind::Optional if extent == Extent::Optional => {
+                    self.add_word(pool, &package.name);
+                }
                 GroupPackageKind::Mandatory | GroupPackageKind::Default => {
                     self.add_word(pool, &package.name);
                 }

@@ -40,6 +40,6 @@ pub use difference::Difference;
 pub use error::KickstartError;
 pub use memo::Memo;
 pub use packages::PackageList;
-pub use render::{Bootstrap, Renderer, packages};
+pub use render::{Bootstrap, Renderer, package_lines, packages_sections};
 pub use scripts::{SCRIPTS_MAX, Scripts};
 pub use trace::TracedLine;

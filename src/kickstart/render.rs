@@ -7,7 +7,7 @@ use super::modern::modernise;
 use super::script::Dialect;
 use super::section::{Command, Script, Sections, rocks7_accepts};
 use super::trace::{Ink, Marks, Plain, TracedLine};
-use super::{KickstartError, PackageList, grammar::Grammar, shell};
+use super::{KickstartError, grammar::Grammar, shell};
 use crate::cluster::Release;
 use crate::profile::Profile;
 use minijinja::syntax::SyntaxConfig;
@@ -166,10 +166,25 @@ impl Renderer {
     }
 }
 
-/// The packages that a profile asks for: what its distribution's closure is given.
-pub fn packages(profile: &Profile) -> Result<PackageList, KickstartError> {
+/// The lines of `%packages` that a profile makes: what its distribution's closure is given.
+pub fn package_lines(profile: &Profile) -> Result<Vec<String>, KickstartError> {
     let sections = Sections::read(profile, Dialect::Modern, &|_| false)?;
-    Ok(PackageList::from_lines(sections.packages.iter().flat_map(|line| line.lines())))
+    Ok(sections.packages.iter().flat_map(|line| line.lines()).map(str::to_owned).collect())
+}
+
+/// The `%packages` lines of a Kickstart file, each section's head among them: what a site's own templates make of them.
+pub fn packages_sections(text: &str) -> Vec<&str> {
+    let mut inside = false;
+    let is_one = |line: &&str| {
+        let first = line.split_whitespace().next().unwrap_or_default();
+        match first {
+            "%packages" => inside = true,
+            "%end" => inside = false,
+            _ => {}
+        }
+        inside
+    };
+    text.lines().filter(is_one).collect()
 }
 
 fn old_line(command: &Command) -> String {
@@ -350,6 +365,12 @@ mod tests {
         let post = format!("value=7\n<file name=\"{}\" vars=\"expanded\">$value \\$value\nEOF</file>", file.display());
         install(&render(&profile(&post), Release::Rhel8));
         assert_eq!(std::fs::read_to_string(file).expect("it was written"), "7 $value\nEOF\n");
+    }
+
+    #[test]
+    fn the_lines_of_packages_come_with_their_head() {
+        let text = "lang C\n%packages --nocore\n@x\n%end\n%post\nx\n%end\n%packages\ny\n%end\n";
+        assert_eq!(packages_sections(text), ["%packages --nocore", "@x", "%packages", "y"]);
     }
 
     #[test]

@@ -2,12 +2,12 @@
 //! list, a distribution's closure), and keeps what was made for as long as nothing it follows from has changed.
 
 use super::boot;
-use crate::cluster::{Appliance, Boot, Distribution, Endpoint, Host, HostName, InstallSet, Network, Service};
+use crate::cluster::{Appliance, Boot, Distribution, Endpoint, Host, HostName, InstallSet, Network, Release, Service};
 use crate::distribution::{DistributionError, INDEX_BLOB, InstallSets, PackageRequest};
 use crate::graph::{CompileRequest, Configuration, Evals};
 use crate::kickstart;
 use crate::net::NetError;
-use crate::profile::{Manifest, ManifestDistribution};
+use crate::profile::{Manifest, ManifestDistribution, Profile};
 use crate::store::{Reader, Store, StoreError};
 use crate::torrent::Metainfo;
 use bytes::Bytes;
@@ -132,6 +132,8 @@ impl Compiler {
     /// What the host is told beside its profile.
     pub fn manifest(&self, store: &Store, facts: &HostFacts, profile: &HostProfile) -> Result<Manifest, NetError> {
         let release = facts.attributes.get("kickstart_release").map_or("rhel9", String::as_str);
+        let templates = boot::overrides(&self.cluster)?;
+        let packages = packages(profile, release, &templates)?;
         let distribution = match &facts.distribution {
             None => None,
             Some(distribution) => Some(ManifestDistribution {
@@ -139,7 +141,7 @@ impl Compiler {
                 info_hash: distribution.info_hash.to_string(),
                 metainfo_path: format!("/install/metainfo/{}.torrent", distribution.name),
                 tree_path: format!("{}{}/", super::routes::TREES, distribution.name),
-                install_set: self.install_set(store, distribution, profile)?.hrefs.clone(),
+                install_set: self.install_set(store, distribution, packages.clone())?.hrefs.clone(),
             }),
         };
         Ok(Manifest {
@@ -147,7 +149,7 @@ impl Compiler {
             release: release.to_owned(),
             rack: facts.host.rack,
             distribution,
-            templates: boot::overrides(&self.cluster)?,
+            templates,
             token: None,
             key: None,
             networks: store.read(|reader| reader.networks())?.iter().map(|n| n.subnet.to_string()).collect(),
@@ -158,14 +160,30 @@ impl Compiler {
         &self,
         store: &Store,
         distribution: &Distribution,
-        profile: &HostProfile,
+        packages: PackageRequest,
     ) -> Result<Arc<InstallSet>, NetError> {
-        let request = profile.packages.clone().with_installer_defaults(distribution.release, distribution.arch);
+        let request = packages.with_installer_defaults(distribution.release, distribution.arch);
         self.sets.get(distribution.info_hash, &request, || {
             let bytes = store.read(|reader| reader.blob(&distribution.name, INDEX_BLOB))?;
             bytes.ok_or_else(|| NetError::Said(format!("the store has no package index of '{}'", distribution.name)))
         })
     }
+}
+
+/// What a profile asks for; where the site has templates of its own for it, what they make of it.
+fn packages(
+    profile: &HostProfile,
+    release: &str,
+    templates: &BTreeMap<String, String>,
+) -> Result<PackageRequest, NetError> {
+    if !templates.keys().any(|name| name == "kickstart.cfg.j2" || name == "kickstart-packages.cfg.j2") {
+        return Ok(profile.packages.clone());
+    }
+    let release = Release::parse(release).map_err(said)?;
+    let whole = Profile::from_xml(&String::from_utf8_lossy(&profile.xml)).map_err(said)?;
+    let renderer = kickstart::Renderer::new(templates).map_err(said)?;
+    let text = renderer.render(&whole, release).map_err(said)?;
+    Ok(PackageRequest::from_lines(kickstart::packages_sections(&text)))
 }
 
 fn compile(loaded: &Loaded, facts: &HostFacts) -> Result<HostProfile, NetError> {
@@ -190,15 +208,8 @@ fn compile(loaded: &Loaded, facts: &HostFacts) -> Result<HostProfile, NetError> 
         evals: &evals,
     };
     let compiled = configuration.compile(&request).map_err(said)?;
-    let list = kickstart::packages(&compiled.profile).map_err(said)?;
-    let packages = PackageRequest {
-        names: list.names,
-        groups: list.groups,
-        environments: list.environments,
-        excluded: list.excluded,
-        excluded_groups: list.excluded_groups,
-        ..PackageRequest::default()
-    };
+    let lines = kickstart::package_lines(&compiled.profile).map_err(said)?;
+    let packages = PackageRequest::from_lines(lines.iter().map(String::as_str));
     Ok(HostProfile { xml: compiled.profile.to_xml().into(), packages })
 }
 
