@@ -26,6 +26,9 @@ pub(crate) struct Args {
     /// Go on showing, once a second, until Ctrl-C
     #[arg(long)]
     watch: bool,
+    /// With --watch on a terminal: show no more machines than this
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    rows: usize,
     /// The frontend to ask [default: where rocks serve said it listens]
     #[arg(long, value_name = "URL")]
     frontend: Option<String>,
@@ -38,7 +41,7 @@ pub(crate) fn run(context: &Context, args: Args) -> anyhow::Result<()> {
     let look = Look::default();
     loop {
         match ask(context, &look, args.frontend.as_deref()) {
-            Ok(status) => show(&status, args.format, args.watch)?,
+            Ok(status) => show(&status, &args)?,
             Err(error) if args.frontend.is_some() => return Err(error),
             Err(error) if args.watch => ui::note(&format!("{error:#}")),
             Err(_) => return from_store(context, args.format),
@@ -71,11 +74,12 @@ fn ask(context: &Context, look: &Look, frontend: Option<&str>) -> anyhow::Result
     Err(last)
 }
 
-fn show(status: &StatusDocument, format: Format, over: bool) -> anyhow::Result<()> {
-    if format == Format::Json {
+fn show(status: &StatusDocument, args: &Args) -> anyhow::Result<()> {
+    if args.format == Format::Json {
         return ui::json(status);
     }
-    if over && std::io::stdout().is_terminal() {
+    let is_over = args.watch && std::io::stdout().is_terminal();
+    if is_over {
         // Home, and clear what was there.
         ui::print("\x1b[H\x1b[2J")?;
     }
@@ -84,7 +88,12 @@ fn show(status: &StatusDocument, format: Format, over: bool) -> anyhow::Result<(
     let counts = if counts.is_empty() { "no machine installs".to_owned() } else { counts.join(", ") };
     ui::note(&format!("{counts}; {} out of the frontend", ui::bytes(status.package_bytes_sent)));
     let headings = ["HOST", "PHASE", "PACKAGES", "OF", "SPEED", "PEERS", "FROM PEERS", "LEFT", "SILENT", "MESSAGE"];
-    ui::table(&headings, &status.machines.iter().map(row).collect::<Vec<_>>())
+    let shown = if is_over { args.rows } else { usize::MAX };
+    ui::table(&headings, &status.machines.iter().take(shown).map(row).collect::<Vec<_>>())?;
+    if let Some(more @ 1..) = status.machines.len().checked_sub(shown) {
+        ui::note(&format!("{more} more: rocks status shows them all"));
+    }
+    Ok(())
 }
 
 fn row(machine: &MachineStatus) -> Vec<String> {

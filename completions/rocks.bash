@@ -1240,12 +1240,16 @@ _rocks() {
             return 0
             ;;
         rocks__subcmd__status)
-            opts="-h --watch --frontend --format --cluster --help"
+            opts="-h --watch --rows --frontend --format --cluster --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --rows)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --frontend)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0

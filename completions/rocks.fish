@@ -275,6 +275,7 @@ json\t'JSON for programs'"
 complete -c rocks -n "__fish_rocks_using_subcommand simulate" -l cluster -d 'Where the cluster lives: rocks.redb, keys/ and the site\'s own graphs/ and templates/ [default: /var/lib/rocks for root, else the user\'s data folder]' -r -F
 complete -c rocks -n "__fish_rocks_using_subcommand simulate" -l leave -d 'Machines reboot as soon as they are done, instead of serving on'
 complete -c rocks -n "__fish_rocks_using_subcommand simulate" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c rocks -n "__fish_rocks_using_subcommand status" -l rows -d 'With --watch on a terminal: show no more machines than this' -r
 complete -c rocks -n "__fish_rocks_using_subcommand status" -l frontend -d 'The frontend to ask [default: where rocks serve said it listens]' -r
 complete -c rocks -n "__fish_rocks_using_subcommand status" -l format -d 'How to print' -r -f -a "table\t'Columns for people'
 json\t'JSON for programs'"

@@ -5,6 +5,11 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 
+/// What is read at a time, until a long body comes: thousands of connections that rest take little.
+const HEAD_BYTES: usize = 8 << 10;
+/// What is read of a long body at a time.
+const BODY_BYTES: usize = 256 << 10;
+
 /// A connection kept alive between requests.
 pub(crate) struct Connection {
     stream: TcpStream,
@@ -30,12 +35,21 @@ impl Connection {
         }
         let stream = socket.connect(to).await?;
         stream.set_nodelay(true)?;
-        Ok(Self { stream, buffer: vec![0; 256 << 10], filled: 0 })
+        Ok(Self { stream, buffer: vec![0; HEAD_BYTES], filled: 0 })
     }
 
     /// GETs a path; the body is read and dropped.
     pub(crate) async fn get(&mut self, path: &str, headers: &str) -> std::io::Result<Answer> {
-        let request = format!("GET {path} HTTP/1.1\r\nHost: herd\r\n{headers}\r\n");
+        self.ask(&format!("GET {path} HTTP/1.1\r\nHost: herd\r\n{headers}\r\n")).await
+    }
+
+    /// POSTs JSON.
+    pub(crate) async fn post(&mut self, path: &str, body: &str) -> std::io::Result<Answer> {
+        let head = format!("POST {path} HTTP/1.1\r\nHost: herd\r\nContent-Length: {}\r\n\r\n", body.len());
+        self.ask(&(head + body)).await
+    }
+
+    async fn ask(&mut self, request: &str) -> std::io::Result<Answer> {
         self.stream.write_all(request.as_bytes()).await?;
         let head_end = loop {
             if let Some(at) = find_head_end(&self.buffer[..self.filled]) {
@@ -52,6 +66,9 @@ impl Connection {
         left -= here as u64;
         self.buffer.copy_within(head_end + here..self.filled, 0);
         self.filled -= head_end + here;
+        if self.buffer.len() < BODY_BYTES && left > HEAD_BYTES as u64 {
+            self.buffer.resize(BODY_BYTES, 0);
+        }
         while left > 0 {
             let most = self.buffer.len().min(usize::try_from(left).unwrap_or(usize::MAX));
             match self.stream.read(&mut self.buffer[..most]).await? {
@@ -65,6 +82,11 @@ impl Connection {
     /// Sends a request and reads nothing: the start of a slow reader.
     pub(crate) async fn ask_only(&mut self, path: &str) -> std::io::Result<()> {
         self.stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: herd\r\n\r\n").as_bytes()).await
+    }
+
+    /// Reads and drops what there is.
+    pub(crate) async fn drink(&mut self) -> std::io::Result<usize> {
+        self.stream.read(&mut self.buffer).await
     }
 
     /// Reads at most one byte.

@@ -1,12 +1,13 @@
-//! The frontend under the herd: `cargo bench --bench herd [-- profiles|packages|crowd]`.
+//! The frontend under the herd: `cargo bench --bench herd [-- profiles|packages|crowd|events]`.
 //!
 //! Starts the real `rocks serve` over a throw-away cluster on loopback and loads it: thousands of machines that ask for
-//! their profiles within a second, package files against nginx serving the same tree in the same run (where nginx is
-//! installed), and a crowd of idle and slow connections beside fast ones. Prints ratios; decides nothing.
+//! their profiles within a second (in the clear and over TLS), package files against nginx serving the same tree in the same run (where nginx is
+//! installed), a crowd of idle and slow connections beside fast ones, and the reports of ten thousand machines. Prints ratios; decides nothing.
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its table")]
 
 mod client;
+mod events;
 mod packages;
 mod profiles;
 mod servers;
@@ -20,7 +21,7 @@ fn main() {
         .build()
         .expect("a runtime needs only threads");
     let folder = tempfile::tempdir().expect("a temporary folder can be made");
-    let cluster = servers::Cluster::make(folder.path(), profiles::HOSTS);
+    let cluster = servers::Cluster::make(folder.path(), events::MACHINES);
     if runs("profiles") {
         runtime.block_on(profiles::run(&cluster));
     }
@@ -29,5 +30,8 @@ fn main() {
     }
     if runs("crowd") {
         runtime.block_on(packages::crowd(&cluster));
+    }
+    if runs("events") {
+        runtime.block_on(events::run(&cluster));
     }
 }

@@ -36,7 +36,7 @@ use routes::Routes;
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
@@ -80,6 +80,8 @@ pub(super) struct Shared {
     authority: Fingerprint,
     /// Who was refused and why, for the log.
     refused: Seldom<(std::net::IpAddr, &'static str)>,
+    /// Whether it is about to end: nobody is to follow it any longer.
+    stops: AtomicBool,
     status_json: status::Kept,
     status_page: status::Kept,
     log: Log,
@@ -173,6 +175,7 @@ impl Running {
             security: options.security,
             authority,
             refused: Seldom::default(),
+            stops: AtomicBool::new(false),
             status_json: status::Kept::default(),
             status_page: status::Kept::default(),
             log: log.clone(),
@@ -207,6 +210,7 @@ impl Running {
     /// Ends: answers under way have a moment, and the last transitions are written.
     pub async fn stop(self) {
         self.shared.log.info("stopping", &[]);
+        self.shared.stops.store(true, Ordering::Relaxed);
         self.stop.send_replace(true);
         let _ = self.serving.await;
         // Whoever still holds the board lets go of it; then the writer sees its end.

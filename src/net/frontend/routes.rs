@@ -13,9 +13,13 @@ use std::collections::HashMap;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
+use tokio::sync::Semaphore;
 
 /// Where the trees of distributions stand.
 pub(super) const TREES: &str = "/install/distributions/";
+/// Requests that read the store or compile at one time; the others wait in their order. More threads than this would
+/// make nobody faster, and one that waits for a writer leaves the others enough.
+const WORKING_MAX: usize = 64;
 /// How long the folder of a distribution is served without a look into the store.
 const FRESH: Duration = Duration::from_secs(1);
 
@@ -24,6 +28,7 @@ pub(super) struct Routes {
     shared: Arc<Shared>,
     /// Folders of distributions, by name; none for a name that is none.
     trees: Mutex<HashMap<String, Looked>>,
+    working: Semaphore,
 }
 
 /// When the store was looked at, and the folder it named.
@@ -31,7 +36,7 @@ type Looked = (Instant, Option<Arc<Tree>>);
 
 impl Routes {
     pub(super) fn new(shared: Arc<Shared>) -> Self {
-        Self { shared, trees: Mutex::default() }
+        Self { shared, trees: Mutex::default(), working: Semaphore::new(WORKING_MAX) }
     }
 
     /// A package, or any other file of a distribution: the path that everything is about, so it comes first.
@@ -69,6 +74,7 @@ impl Routes {
 
     /// What reads the store or compiles: on a blocking thread.
     async fn blocking(&self, request: Request, answer: fn(&Shared, &Request) -> Response) -> Response {
+        let _place = self.working.acquire().await;
         let shared = Arc::clone(&self.shared);
         let answered = tokio::task::spawn_blocking(move || answer(&shared, &request)).await;
         answered.unwrap_or_else(|_| Response::text(500, "this request failed; the frontend's log says why"))

@@ -121,6 +121,7 @@ fn shown(document: &StatusDocument) -> Value {
             bytes => row.report.bytes,
             total_bytes => row.report.total_bytes,
             uploaded_bytes => row.report.uploaded_bytes,
+            peers => row.report.peers,
             message => row.report.message.clone(),
             bytes_per_sec => row.bytes_per_sec,
             peer_share => row.peer_share,
@@ -159,7 +160,7 @@ pub(super) fn events(shared: &Arc<Shared>) -> Response {
     let shared = Arc::downgrade(shared);
     tokio::spawn(async move {
         let mut since = 0;
-        while let Some(shared) = shared.upgrade() {
+        while let Some(shared) = shared.upgrade().filter(|shared| !shared.stops.load(Ordering::Relaxed)) {
             let (document, change) = document(&shared, since);
             since = change;
             drop(shared);

@@ -35,7 +35,7 @@ pub const IDLE_SECS_MAX: u64 = 75;
 /// How long a client may take no byte of its answer.
 pub const STALL_SECS_MAX: u64 = 90;
 /// How long answers may go on after the word to stop.
-pub const STOP_SECS_MAX: u64 = 3;
+pub const STOP_SECS_MAX: u64 = 2;
 /// A file part up to this size is read and sent in one write with its head.
 const SMALL_FILE_BYTES: u64 = 32 << 10;
 /// The most that one `sendfile` is asked for: another connection's turn comes soon.
@@ -103,10 +103,14 @@ pub async fn serve<S: Service>(listener: TcpListener, service: Arc<S>, options: 
                 let (service, options) = (Arc::clone(&service), options.clone());
                 tokio::spawn(async move {
                     let _ = tcp.set_nodelay(true);
-                    if let Some(stream) = secure(tcp, &options).await {
-                        let _ = connection(stream, peer, &*service, options).await;
-                    }
-                    drop(place);
+                    let end = end(options.stop.clone());
+                    let served = async {
+                        if let Some(stream) = secure(tcp, &options).await {
+                            let _ = connection(stream, peer, &*service, options).await;
+                        }
+                    };
+                    tokio::select! { () = served => {}, () = end => {} }
+                    drop((place, service));
                 });
             }
             Err(error) => {
@@ -119,7 +123,16 @@ pub async fn serve<S: Service>(listener: TcpListener, service: Arc<S>, options: 
         }
     }
     drop(listener);
-    let _ = timeout(Duration::from_secs(STOP_SECS_MAX), places.empty()).await;
+    places.empty().await;
+}
+
+/// Waits until nothing may go on any longer.
+async fn end(mut stop: watch::Receiver<bool>) {
+    // Whoever could say the word is gone without it: nothing is to end.
+    if stop.wait_for(|stop| *stop).await.is_err() {
+        std::future::pending::<()>().await;
+    }
+    tokio::time::sleep(Duration::from_secs(STOP_SECS_MAX)).await;
 }
 
 /// Shakes hands where the first byte is a TLS handshake's and TLS is offered.
