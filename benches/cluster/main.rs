@@ -224,6 +224,7 @@ fn draw(options: &Options, rows: &[Row], ring: &ring::Ring) -> Result<()> {
             note: format!("{:.2} x one machine, {:.2} copies", row.all_secs() / row.one_secs, row.copies()),
             end_secs: (!row.is_stopped()).then_some(last.secs),
             samples: last.samples.clone(),
+            taken: Vec::new(),
         }
     });
     let traffic = Traffic {

@@ -81,6 +81,7 @@ impl Outcome {
             ),
             end_secs: Some(race.secs),
             samples: race.samples.clone(),
+            taken: race.taken.clone(),
         };
         Traffic {
             title: "What left the frontend".into(),
@@ -126,7 +127,7 @@ mod tests {
     use crate::draw::Sample;
 
     fn race(secs: f64, frontend_bytes: u64) -> Race {
-        Race { secs, frontend_bytes, samples: vec![Sample { at_secs: secs, bytes: frontend_bytes }] }
+        Race { secs, frontend_bytes, samples: vec![Sample { at_secs: secs, bytes: frontend_bytes }], taken: Vec::new() }
     }
 
     fn outcome() -> Outcome {

@@ -37,6 +37,9 @@ pub(super) struct Summary {
     pub(super) seconds: f64,
 }
 
+/// The least time between two notes of what the machines had.
+const TAKEN_SECS: f64 = 0.4;
+
 /// What a run came to.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Race {
@@ -46,6 +49,8 @@ pub struct Race {
     pub frontend_bytes: u64,
     /// The frontend's counter over time.
     pub samples: Vec<Sample>,
+    /// What all machines had together over time, as they told the frontend.
+    pub taken: Vec<Sample>,
 }
 
 /// The addresses of a run's daemons.
@@ -156,13 +161,16 @@ impl<'a> Daemons<'a> {
             runners.push((self.fetch(machine, way)?, offset_secs));
         }
         let mut samples = vec![Sample { at_secs: 0.0, bytes: 0 }];
+        let mut taken = samples.clone();
         let mut done: Vec<Option<(Summary, f64)>> = vec![None; machines.len()];
         loop {
             self.check()?;
             let mut held_bytes = 0;
             if let Some(view) = self.world.frontend(&url) {
-                samples.push(Sample { at_secs: start.elapsed().as_secs_f64(), bytes: view.package_bytes_sent });
+                let at_secs = start.elapsed().as_secs_f64();
+                samples.push(Sample { at_secs, bytes: view.package_bytes_sent });
                 held_bytes = view.held_bytes;
+                note_taken(&mut taken, Sample { at_secs, bytes: held_bytes });
             }
             for (slot, ((process, summary), offset_secs)) in done.iter_mut().zip(&mut runners) {
                 if slot.is_none() {
@@ -183,10 +191,13 @@ impl<'a> Daemons<'a> {
             self.world.frontend(&url).map_or(samples[samples.len() - 1].bytes, |view| view.package_bytes_sent);
         let secs = done.iter().flatten().map(|(_, at)| *at).fold(0.0, f64::max);
         samples.push(Sample { at_secs: secs.max(start.elapsed().as_secs_f64()), bytes: frontend_bytes });
+        let got = done.iter().flatten().map(|(summary, _)| summary.frontend_bytes + summary.peer_bytes).sum();
+        taken.retain(|sample| sample.at_secs < secs - TAKEN_SECS / 2.0);
+        taken.push(Sample { at_secs: secs, bytes: got });
         stop(&mut runners.into_iter().map(|((process, _), _)| process).collect());
         stop(&mut self.processes);
         std::fs::remove_dir_all(&self.folder).map_err(|error| DemoError::Write { path: self.folder.clone(), error })?;
-        Ok(Race { secs, frontend_bytes, samples })
+        Ok(Race { secs, frontend_bytes, samples, taken })
     }
 
     /// Starts one machine; its summary will be in the file that comes back.
@@ -212,6 +223,13 @@ impl<'a> Daemons<'a> {
         }
         let process = Process::start(&self.site.program, &folder, &format!("fetch of {}", machine.name), &words)?;
         Ok((process, summary))
+    }
+}
+
+/// Notes what the machines had, unless that was just noted: they tell it a few times a second, each at its own moment.
+fn note_taken(taken: &mut Vec<Sample>, sample: Sample) {
+    if taken.last().is_none_or(|last| sample.at_secs - last.at_secs >= TAKEN_SECS && sample.bytes > last.bytes) {
+        taken.push(sample);
     }
 }
 

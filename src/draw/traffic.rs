@@ -1,7 +1,8 @@
 //! What left the frontend over time, one lane a run, under one another on one time axis.
 //!
 //! Lanes and not one heap of lines: a frontend is either busy or it is not, so lines of several runs would lie on each
-//! other. All lanes have the same scale in both directions, so areas compare: an area is the bytes that left.
+//! other. All lanes have the same scale in both directions, so areas compare: an area is the bytes that left. A line in
+//! a lane is what all machines together got meanwhile, from the frontend and from each other.
 
 use super::escape;
 use super::scale::{Scale, bit_rate_unit, time_unit};
@@ -42,6 +43,8 @@ pub struct Run {
     pub end_secs: Option<f64>,
     /// The counter, in order of time; it need not be sampled evenly.
     pub samples: Vec<Sample>,
+    /// What the machines had got together by then, in order of time; empty where nobody counted it.
+    pub taken: Vec<Sample>,
 }
 
 /// A picture of a sender's traffic over time.
@@ -61,21 +64,13 @@ impl Run {
     /// The run without moments that are no moments: not a number, negative, beyond [`SECS_MAX`].
     fn cleaned(&self) -> Self {
         let sane = |secs: &f64| (0.0..=SECS_MAX).contains(secs);
-        let samples = self.samples.iter().filter(|sample| sane(&sample.at_secs)).copied().collect();
-        Self { name: self.name.clone(), note: self.note.clone(), end_secs: self.end_secs.filter(sane), samples }
-    }
-
-    /// Bytes sent until `secs`, between two samples in proportion.
-    fn bytes_at(&self, secs: f64) -> f64 {
-        let next = self.samples.partition_point(|sample| sample.at_secs <= secs);
-        let before =
-            next.checked_sub(1).map_or((0.0, 0.0), |i| (self.samples[i].at_secs, self.samples[i].bytes as f64));
-        match self.samples.get(next) {
-            Some(after) if after.at_secs > before.0 => {
-                let share = (secs - before.0) / (after.at_secs - before.0);
-                before.1 + share * (after.bytes as f64 - before.1).max(0.0)
-            }
-            _ => before.1,
+        let kept = |samples: &[Sample]| samples.iter().filter(|sample| sane(&sample.at_secs)).copied().collect();
+        Self {
+            name: self.name.clone(),
+            note: self.note.clone(),
+            end_secs: self.end_secs.filter(sane),
+            samples: kept(&self.samples),
+            taken: kept(&self.taken),
         }
     }
 
@@ -85,11 +80,24 @@ impl Run {
         self.end_secs.unwrap_or(0.0).max(sampled)
     }
 
-    /// Bits per second in each of the columns, each `column_secs` wide.
-    fn rates(&self, column_secs: f64) -> Vec<f64> {
+    /// What of this counter falls into each of the columns, each `column_secs` wide, in bits per second.
+    fn rates(&self, counter: &[Sample], column_secs: f64) -> Vec<f64> {
         let columns = (self.last_secs() / column_secs).ceil() as usize;
-        let edges: Vec<f64> = (0..=columns.min(COLUMNS)).map(|i| self.bytes_at(i as f64 * column_secs)).collect();
+        let edges: Vec<f64> = (0..=columns.min(COLUMNS)).map(|i| bytes_at(counter, i as f64 * column_secs)).collect();
         edges.windows(2).map(|pair| (pair[1] - pair[0]).max(0.0) * 8.0 / column_secs).collect()
+    }
+}
+
+/// The counter at `secs`, between two samples in proportion.
+fn bytes_at(counter: &[Sample], secs: f64) -> f64 {
+    let next = counter.partition_point(|sample| sample.at_secs <= secs);
+    let before = next.checked_sub(1).map_or((0.0, 0.0), |i| (counter[i].at_secs, counter[i].bytes as f64));
+    match counter.get(next) {
+        Some(after) if after.at_secs > before.0 => {
+            let share = (secs - before.0) / (after.at_secs - before.0);
+            before.1 + share * (after.bytes as f64 - before.1).max(0.0)
+        }
+        _ => before.1,
     }
 }
 
@@ -105,7 +113,10 @@ impl Axes {
         let longest = runs.iter().map(Run::last_secs).fold(1e-3, f64::max);
         let time = Scale::until(longest * 1.02, 10);
         let column_secs = (time.end / COLUMNS as f64).max(COLUMN_SECS_MIN.min(time.end / 10.0));
-        let rates = runs.iter().flat_map(|run| run.rates(column_secs));
+        let rates = runs
+            .iter()
+            .flat_map(|run| [&run.samples, &run.taken].map(|counter| run.rates(counter, column_secs)))
+            .flatten();
         let largest = rates.chain(traffic.link_bits_per_sec).filter(|rate| rate.is_finite()).fold(1.0, f64::max);
         Self { time, rate: Scale::until(largest * 1.02, 3), column_secs }
     }
@@ -127,7 +138,7 @@ svg{color-scheme:light dark;font:13px system-ui,-apple-system,'Segoe UI',Roboto,
 --c1:#6cb6ff;--c2:#4fd1a1;--c3:#c3a6ff;--c4:#ff8fb3;--c5:#e3b341}}
 text{fill:var(--ink)}.soft{fill:var(--soft)}.title{font-size:20px;font-weight:600}.name{font-weight:600}
 .tick{font-size:11.5px;fill:var(--soft);font-variant-numeric:tabular-nums}.grid{stroke:var(--grid)}.floor{stroke:var(--soft)}
-.link{stroke:var(--soft);stroke-dasharray:5 4}.end{stroke-width:1.5;stroke-dasharray:2 2}.area{fill-opacity:.28;stroke-width:1.4;stroke-linejoin:round}";
+.link{stroke:var(--soft);stroke-dasharray:5 4}.taken{fill:none;stroke-width:1.6;stroke-linejoin:round}.end{stroke-width:1.5;stroke-dasharray:2 2}.area{fill-opacity:.28;stroke-width:1.4;stroke-linejoin:round}";
 
 impl Traffic {
     /// The picture as SVG 1.1: readable in light and dark, without scripts or anything from elsewhere.
@@ -201,8 +212,18 @@ impl Traffic {
         if number == 0 {
             put(svg, format_args!("<text class=\"tick\" x=\"20\" y=\"{head:.1}\">{unit_name}</text>"));
         }
-        if let Some(path) = outline(axes, run, floor) {
+        if let Some(path) = outline(axes, &run.rates(&run.samples, axes.column_secs), floor) {
             put(svg, format_args!("<path class=\"area\" style=\"fill:{colour};stroke:{colour}\" d=\"{path}\"/>"));
+        }
+        if !run.taken.is_empty()
+            && let Some(path) = outline(axes, &run.rates(&run.taken, axes.column_secs), floor)
+        {
+            put(
+                svg,
+                format_args!(
+                    "<path class=\"taken\" style=\"stroke:{colour}\" d=\"{path}\"><title>all machines together</title></path>"
+                ),
+            );
         }
         if let Some(link) = self.link_bits_per_sec {
             let y = floor - axes.height(link);
@@ -263,6 +284,9 @@ impl Traffic {
             let (unit, name) = bit_rate_unit(link);
             let _ = write!(legend, "; dashed: the frontend's link, {} {name}", trimmed(link / unit));
         }
+        if self.runs.iter().any(|run| !run.taken.is_empty()) {
+            legend.push_str("; area: what left the frontend, line: what all machines got together");
+        }
         if self.runs.len() > RUNS_MAX {
             let _ = write!(legend, "; {} more runs are not drawn", self.runs.len() - RUNS_MAX);
         }
@@ -276,9 +300,8 @@ fn description(runs: &[Run]) -> String {
     escape(&told.join("; "))
 }
 
-/// The area under a run's rate, as steps; none where nothing was sampled.
-fn outline(axes: &Axes, run: &Run, floor: f64) -> Option<String> {
-    let rates = run.rates(axes.column_secs);
+/// The area under these rates, as steps; none where nothing was sampled.
+fn outline(axes: &Axes, rates: &[f64], floor: f64) -> Option<String> {
     if rates.is_empty() {
         return None;
     }
@@ -321,7 +344,7 @@ mod tests {
 
     fn run(name: &str, points: &[(f64, u64)], end_secs: Option<f64>) -> Run {
         let samples = points.iter().map(|&(at_secs, bytes)| Sample { at_secs, bytes }).collect();
-        Run { name: name.into(), note: format!("{} samples", points.len()), end_secs, samples }
+        Run { name: name.into(), note: format!("{} samples", points.len()), end_secs, samples, taken: Vec::new() }
     }
 
     fn demo() -> Traffic {
@@ -336,7 +359,13 @@ mod tests {
             title: "What left the frontend".into(),
             subtitle: "16 machines, sets of 32 MB, links of 100 Mbit/s".into(),
             link_bits_per_sec: Some(100e6),
-            runs: vec![run("HTTP only", &steady(12.3e6, 44.6), Some(44.6)), run("as a <swarm>", &swarm, Some(3.2))],
+            runs: vec![
+                run("HTTP only", &steady(12.3e6, 44.6), Some(44.6)),
+                Run {
+                    taken: run("", &[(0.4, 0), (1.0, 90_000_000), (3.2, 512_000_000)], None).samples,
+                    ..run("as a <swarm>", &swarm, Some(3.2))
+                },
+            ],
         }
     }
 
@@ -382,7 +411,7 @@ mod tests {
         let fine: Vec<(f64, u64)> = (1..=10_000).map(|i| (f64::from(i) / 1000.0, u64::from(i as u32) * 777)).collect();
         let run = run("fine", &fine, None);
         let column_secs = 10.0 / COLUMNS as f64;
-        let bytes: f64 = run.rates(column_secs).iter().map(|rate| rate * column_secs / 8.0).sum();
+        let bytes: f64 = run.rates(&run.samples, column_secs).iter().map(|rate| rate * column_secs / 8.0).sum();
         assert!((bytes - 7_770_000.0).abs() < 1.0, "{bytes}");
     }
 

@@ -71,4 +71,7 @@ pub struct ReportAnswer {
     /// A token in place of the one that was sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token: Option<String>,
+    /// When the next report is wanted, in milliseconds: the more machines install, the less often each one reports.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_millis: Option<u64>,
 }

@@ -113,6 +113,7 @@ impl Outcome {
             note: format!("{} machines in {:.2} s, {:.2} copies", self.machines, self.all_secs, self.copies),
             end_secs: Some(self.all_secs),
             samples: self.traffic.clone(),
+            taken: Vec::new(),
         };
         let subtitle =
             format!("{} machines, {:.0} MB each, simulated", self.machines, scenario.size.bytes() as f64 / 1e6);

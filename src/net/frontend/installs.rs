@@ -24,6 +24,10 @@ const GATHER: Duration = Duration::from_millis(300);
 const ACKNOWLEDGE: Duration = Duration::from_secs(4);
 /// How long one try to write may wait for other writers.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// Reports that all machines together send in a second.
+const REPORTS_PER_SEC: u64 = 1000;
+/// The shortest and the longest pause between two reports of a machine; several of the longest fit into [`SILENCE`].
+const PACE: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(10));
 /// The longest message of a machine that is kept.
 const MESSAGE_CHARS_MAX: usize = 300;
 
@@ -282,6 +286,13 @@ impl Board {
         (shown, rows.changes)
     }
 
+    /// How long a machine is to wait before it reports again, so that all of them together report
+    /// [`REPORTS_PER_SEC`] times a second.
+    pub(super) fn pace(&self) -> Duration {
+        let machines = self.rows.lock().expect("nobody panics while holding the board").installs.len() as u64;
+        Duration::from_millis(machines * 1000 / REPORTS_PER_SEC).clamp(PACE.0, PACE.1)
+    }
+
     /// How many machines are in each phase.
     pub(super) fn counts(&self) -> BTreeMap<String, u64> {
         let mut counts: BTreeMap<_, _> =
@@ -431,5 +442,19 @@ mod tests {
         // It was only slow: its next word is believed.
         board.report(&host("compute-0-0"), Report { phase: Phase::Fetching, ..Report::default() });
         assert_eq!(board.counts()["failed"], 0);
+    }
+
+    #[test]
+    fn the_more_machines_install_the_less_often_each_reports_and_never_so_seldom_that_it_looks_dead() {
+        let (board, _transitions) = Board::new(Log::silent());
+        assert_eq!(board.pace(), PACE.0);
+        let mut paces = Vec::new();
+        for n in 0..12_000_u32 {
+            let host = HostName::parse(&format!("compute-{}-{}", n / 100, n % 100)).expect("a name");
+            board.started(&host, IpAddr::from((0x0a01_0000 + n).to_be_bytes()), 1);
+            paces.extend([16, 3000, 12_000].contains(&(n + 1)).then(|| board.pace()));
+        }
+        assert_eq!(paces, [PACE.0, Duration::from_secs(3), PACE.1]);
+        assert!(PACE.1 * 3 < SILENCE, "two lost reports are no death");
     }
 }

@@ -113,7 +113,7 @@ impl Routes {
         {
             return Response::text(503, "not in the store yet: say it again").with("Retry-After", "1");
         }
-        answered(token)
+        answered(ReportAnswer { token, next_millis: Some(self.shared.board.pace().as_millis() as u64) })
     }
 }
 
@@ -220,9 +220,8 @@ impl Service for Routes {
     }
 }
 
-/// A report that was taken in; with a fresh token where the one that was shown grows old.
-fn answered(token: Option<String>) -> Response {
-    let body = serde_json::to_vec(&ReportAnswer { token }).unwrap_or_default();
+fn answered(answer: ReportAnswer) -> Response {
+    let body = serde_json::to_vec(&answer).unwrap_or_default();
     Response::new(200, "application/json", body)
 }
 
@@ -258,7 +257,10 @@ fn token(shared: &Shared, request: &Request) -> Response {
         return who::refuse(shared, &shown, &Refusal::Unproved(&host, why));
     }
     match asker.begin(shared) {
-        Ok(()) => answered(Some(who::token(shared, &host, asker.facts.boot.install_id))),
+        Ok(()) => {
+            let token = Some(who::token(shared, &host, asker.facts.boot.install_id));
+            answered(ReportAnswer { token, next_millis: None })
+        }
         Err(response) => response,
     }
 }

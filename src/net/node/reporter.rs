@@ -3,14 +3,15 @@
 use super::Progress;
 use crate::net::http::client::Client;
 use crate::net::report::{Phase, Report, ReportAnswer};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
-/// How often the frontend is told.
-const TELL: Duration = Duration::from_secs(3);
+/// How often a frontend is told that does not say how often, and the least often: it takes a silent machine for dead.
+const TELL: (Duration, Duration) = (Duration::from_secs(3), Duration::from_secs(15));
 /// How long one report may take; the next one says it all again.
 const REPORT_SECS_MAX: u64 = 5;
 /// The pause between two tries of the last word.
@@ -30,6 +31,8 @@ struct Shared {
     show: Show,
     gauge: Mutex<Option<Gauge>>,
     phase: Mutex<(Phase, Option<String>)>,
+    /// The pause between two reports, in milliseconds.
+    pause: AtomicU64,
     news: Notify,
 }
 
@@ -39,8 +42,14 @@ type Show = Box<dyn Fn(Progress) + Send + Sync>;
 impl Reporter {
     /// Starts to report.
     pub(super) fn start(client: Arc<Client>, show: Show, every: Duration) -> Self {
-        let shared =
-            Arc::new(Shared { client, show, gauge: Mutex::default(), phase: Mutex::default(), news: Notify::new() });
+        let shared = Arc::new(Shared {
+            client,
+            show,
+            gauge: Mutex::default(),
+            phase: Mutex::default(),
+            pause: AtomicU64::new(TELL.0.as_millis() as u64),
+            news: Notify::new(),
+        });
         let task = tokio::spawn(work(Arc::clone(&shared), every)).abort_handle();
         Self { shared, task }
     }
@@ -74,7 +83,7 @@ async fn work(shared: Arc<Shared>, every: Duration) {
     loop {
         let woken = timeout(every, shared.news.notified()).await.is_ok();
         (shared.show)(shared.progress());
-        if woken || told.elapsed() >= TELL {
+        if woken || told.elapsed() >= Duration::from_millis(shared.pause.load(Ordering::Relaxed)) {
             told = Instant::now();
             shared.tell().await;
         }
@@ -106,8 +115,12 @@ impl Shared {
             let answer = self.client.post("/install/events", &[], body.into()).await.ok()?;
             let status = answer.status;
             let body = answer.whole().await.ok()?;
-            if let Ok(ReportAnswer { token: Some(token) }) = serde_json::from_slice(&body) {
-                self.client.set_token(Some(token));
+            let answer: ReportAnswer = serde_json::from_slice(&body).unwrap_or_default();
+            if answer.token.is_some() {
+                self.client.set_token(answer.token);
+            }
+            if let Some(millis) = answer.next_millis {
+                self.pause.store(millis.min(TELL.1.as_millis() as u64), Ordering::Relaxed);
             }
             (status == 200).then_some(())
         };
