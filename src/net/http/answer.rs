@@ -202,10 +202,8 @@ impl<'a> Answer<'a> {
 
     /// Some bytes of the body, at the rate; none where the connection ended.
     async fn read(&mut self, most: u64) -> std::io::Result<Option<Bytes>> {
-        if self.buffer.is_empty() {
-            if self.read_some().await? == 0 {
-                return Ok(None);
-            }
+        if self.buffer.is_empty() && self.read_some().await? == 0 {
+            return Ok(None);
         }
         let most = usize::try_from(most).unwrap_or(usize::MAX).min(self.buffer.len());
         let bytes = self.buffer.split_to(most).freeze();
