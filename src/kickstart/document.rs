@@ -1,6 +1,7 @@
 //! A Kickstart file taken apart: commands, sections and their lines, as the installer's parser sees them.
 
 use super::line;
+use crate::profile::xml;
 
 /// A Kickstart file, taken apart. Lines count from 1.
 #[derive(Debug, Default)]
@@ -117,14 +118,15 @@ impl SectionText<'_> {
 fn lines(text: &str) -> impl Iterator<Item = &str> {
     let mut rest = text;
     // Most files end lines in one way only.
-    let plain = !text.bytes().any(|b| b >= 0x80 || (b < 0x20 && b != b'\n' && b != b'\t'));
+    let plain = !xml::any_byte(text, |b| b >= 0x80 || (b < 0x20 && b != b'\n' && b != b'\t'));
     std::iter::from_fn(move || {
         if rest.is_empty() {
             return None;
         }
         if plain {
-            let (line, behind) = rest.split_once('\n').unwrap_or((rest, ""));
-            rest = behind;
+            let end = memchr::memchr(b'\n', rest.as_bytes()).unwrap_or(rest.len());
+            let line = &rest[..end];
+            rest = rest.get(end + 1..).unwrap_or_default();
             return Some(line);
         }
         let ends = |c: char| {

@@ -3,6 +3,7 @@
 //! The templates of `templates/` are compiled in; a site replaces one by giving another text under its name. An
 //! unknown name in a template is an error, never an empty string.
 
+use super::judge::Conditions;
 use super::modern::modernise;
 use super::script::Dialect;
 use super::section::{Command, Script, Sections, rocks7_accepts};
@@ -36,6 +37,7 @@ const BOOTSTRAP: &str = "bootstrap.ks.j2";
 #[derive(Debug)]
 pub struct Renderer {
     templates: Environment<'static>,
+    conditions: Conditions,
 }
 
 /// What the frontend fills the first Kickstart of a machine with, before the machine is known.
@@ -74,7 +76,7 @@ impl Renderer {
             let added = templates.add_template_owned(name.clone(), text.clone());
             added.map_err(|error| template_error(name, text, &error))?;
         }
-        Ok(Self { templates })
+        Ok(Self { templates, conditions: Conditions::default() })
     }
 
     /// The Kickstart file of a profile, for this release of the installer.
@@ -92,13 +94,13 @@ impl Renderer {
     fn pour(&self, profile: &Profile, release: Release, ink: &mut dyn Ink) -> Result<String, KickstartError> {
         let old = release == Release::Rocks7;
         let sections = match old {
-            true => Sections::read(profile, Dialect::Rocks7, &rocks7_accepts)?,
+            true => Sections::read(profile, Dialect::Rocks7, &rocks7_accepts, &self.conditions)?,
             false => {
                 let grammar = Grammar::of(release);
                 let accepts = move |name: &str| {
                     rocks7_accepts(name) || grammar.command(name).is_some() || !Grammar::known_in(name, None).is_empty()
                 };
-                Sections::read(profile, Dialect::Modern, &accepts)?
+                Sections::read(profile, Dialect::Modern, &accepts, &self.conditions)?
             }
         };
         let modern = if old { None } else { Some(modernise(&sections.commands, release)) };
@@ -168,7 +170,8 @@ impl Renderer {
 
 /// The lines of `%packages` that a profile makes: what its distribution's closure is given.
 pub fn package_lines(profile: &Profile) -> Result<Vec<String>, KickstartError> {
-    let sections = Sections::read(profile, Dialect::Modern, &|_| false)?;
+    let conditions = Conditions::default();
+    let sections = Sections::read(profile, Dialect::Modern, &|_| false, &conditions)?;
     Ok(sections.packages.iter().flat_map(|line| line.lines()).map(str::to_owned).collect())
 }
 

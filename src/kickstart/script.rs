@@ -46,7 +46,7 @@ impl<'a> Files<'a> {
         if let [Content::Text(text)] = &element.children[..] {
             return Ok(Cow::Borrowed(text));
         }
-        let mut out = String::new();
+        let mut out = String::with_capacity(text_bytes(element));
         for child in &element.children {
             match child {
                 Content::Text(text) => out.push_str(text),
@@ -143,6 +143,16 @@ impl<'a> Files<'a> {
             let _ = writeln!(out, "chown {owner} {target}\nchown {owner} {archive}");
         }
     }
+}
+
+/// About how much text an element becomes: its own, and the shell of each file.
+fn text_bytes(element: &Element) -> usize {
+    const SHELL_BYTES: usize = 400;
+    let of = |child: &Content| match child {
+        Content::Text(text) => text.len(),
+        Content::Element(file) => SHELL_BYTES + text_bytes(file),
+    };
+    element.children.iter().map(of).sum()
 }
 
 /// Whether an attribute says no, in one of the original's words for it.

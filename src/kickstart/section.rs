@@ -3,10 +3,11 @@
 //! Only the direct children of `<kickstart>` count, and of them those whose condition holds and whose phase is an
 //! installation's; an element inside one that is left out is left out too.
 
+use super::KickstartError;
 use super::ansible::{self, Playbook};
+use super::judge::{Conditions, Judge};
 use super::packages::Selection;
 use super::script::{Dialect, Files};
-use super::{KickstartError, judge::Judge};
 use crate::profile::{Content, Element, Origin, Profile};
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -65,8 +66,13 @@ pub(super) type Accepts = dyn Fn(&str) -> bool;
 
 impl<'p> Sections<'p> {
     /// Reads a profile in this dialect.
-    pub(super) fn read(profile: &'p Profile, dialect: Dialect, accepts: &Accepts) -> Result<Self, KickstartError> {
-        let judge = Judge::new(profile);
+    pub(super) fn read(
+        profile: &'p Profile,
+        dialect: Dialect,
+        accepts: &Accepts,
+        conditions: &'p Conditions,
+    ) -> Result<Self, KickstartError> {
+        let judge = Judge::new(profile, conditions);
         let os = profile.attributes.iter().find(|(name, _)| &**name == "os").map_or("linux", |(_, value)| value);
         let mut files = Files::new(dialect, os);
         let mut sections = Self::default();
@@ -129,8 +135,8 @@ impl<'p> Sections<'p> {
 
     fn main(
         &mut self,
-        main: &Arc<Element>,
-        judge: &Judge<'_>,
+        main: &'p Arc<Element>,
+        judge: &Judge<'p>,
         files: &mut Files<'_>,
         accepts: &Accepts,
     ) -> Result<(), KickstartError> {

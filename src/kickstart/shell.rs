@@ -24,13 +24,16 @@ pub(super) fn delimiter(wanted: &str, text: &str) -> String {
 
 /// Whether a Kickstart section can carry this text as it is.
 pub(super) fn fits_a_section(text: &str) -> bool {
-    if text.contains('\r') {
+    if memchr::memchr(b'\r', text.as_bytes()).is_some() {
         return false;
+    }
+    if memchr::memchr(b'%', text.as_bytes()).is_none() {
+        return true;
     }
     // What Python calls a line end, since that is how the installer splits its file.
     let ends =
         |c: char| matches!(c, '\n' | '\u{b}' | '\u{c}' | '\u{1c}'..='\u{1e}' | '\u{85}' | '\u{2028}' | '\u{2029}');
-    !text.contains('%') || !text.split(ends).any(is_directive)
+    !text.split(ends).any(is_directive)
 }
 
 fn is_directive(line: &str) -> bool {

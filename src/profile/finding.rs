@@ -62,7 +62,7 @@ impl Finding {
     /// Shows the line it stands in, taken out of the file's text.
     #[must_use]
     pub fn show(mut self, text: &str) -> Self {
-        let line = self.line.and_then(|line| text.lines().nth(line.saturating_sub(1) as usize));
+        let line = self.line.and_then(|line| nth_line(text, line.saturating_sub(1) as usize));
         self.shown = line.map(|line| line.trim_end().chars().take(SHOWN_CHARACTERS_MAX).collect());
         self
     }
@@ -73,6 +73,15 @@ impl Finding {
         self.hint = Some(hint.into());
         self
     }
+}
+
+/// A line of a text, by its number from 0.
+fn nth_line(text: &str, number: usize) -> Option<&str> {
+    let begin = match number {
+        0 => 0,
+        number => memchr::memchr_iter(b'\n', text.as_bytes()).nth(number - 1)? + 1,
+    };
+    text.get(begin..)?.lines().next()
 }
 
 impl fmt::Display for Finding {

@@ -305,11 +305,15 @@ pub fn is_xml_character(c: char) -> bool {
     !matches!(c, '\0'..='\u{8}' | '\u{b}' | '\u{c}' | '\u{e}'..='\u{1f}' | '\u{fffe}' | '\u{ffff}')
 }
 
+/// Whether a byte of a text is such a one: looked at many at once, since most texts have none.
+pub(crate) fn any_byte(text: &str, is: impl Fn(u8) -> bool) -> bool {
+    text.as_bytes().chunks(128).any(|bytes| bytes.iter().fold(false, |found, byte| found | is(*byte)))
+}
+
 /// The first character of a text that XML 1.0 does not know, and where it stands.
 pub fn first_bad_character(text: &str) -> Option<(usize, char)> {
     // Bytes first: what is not to be found below 0x20 nor begins with 0xEF needs no decoding.
-    let suspect = |b: &u8| (*b < 0x20 && !matches!(b, b'\t' | b'\n' | b'\r')) || *b == 0xef;
-    if !text.as_bytes().iter().any(suspect) {
+    if !any_byte(text, |b| (b < 0x20 && b != b'\t' && b != b'\n' && b != b'\r') || b == 0xef) {
         return None;
     }
     text.char_indices().find(|(_, c)| !is_xml_character(*c))
