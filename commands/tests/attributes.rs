@@ -36,6 +36,40 @@ fn the_narrowest_scope_counts_and_the_listing_says_where_a_value_comes_from() {
 }
 
 #[test]
+fn what_a_rocks_frontend_tells_of_itself_is_there_for_conditions_of_rolls() {
+    let cluster = Cluster::new();
+    cluster.rocks("add-host compute-0-3 --rack 0 --rank 3").ok();
+    let table = cluster.rocks("list-attribute compute-0-3").ok();
+    for (name, value, source) in [
+        ("rocks_version", "7.0", "rocks itself"),
+        ("rocks_version_major", "7", "rocks itself"),
+        ("version", "7.0", "rocks itself"),
+        ("release", "Manzanita", "rocks itself"),
+        ("os", "linux", "the host itself"),
+        ("arch", "x86_64", "the host itself"),
+        ("appliance", "compute", "the host itself"),
+        ("membership", "compute", "the host itself"),
+        ("rank", "3", "the host itself"),
+    ] {
+        let line = table.lines().find(|line| line.split_whitespace().next() == Some(name)).unwrap();
+        assert!(line.contains(value) && line.contains(source), "{line}");
+    }
+    let nodes = cluster.path().join("graphs/nodes");
+    std::fs::create_dir_all(&nodes).unwrap();
+    let node = "<kickstart roll=\"site\"><package cond=\"rocks_version_major == 7 and rank > 2\">&release;-node</package></kickstart>";
+    std::fs::write(nodes.join("extend-compute.xml"), node).unwrap();
+    let kickstart = |cluster: &Cluster| {
+        let profile = cluster.rocks("compile-graph compute-0-3").ok();
+        cluster.run_with_input(&["kickstart"], &profile).ok()
+    };
+    assert!(kickstart(&cluster).contains("\nManzanita-node\n"));
+    cluster.rocks("set-attribute rocks_version_major 6").ok();
+    assert!(!kickstart(&cluster).contains("Manzanita-node"), "what is set hides what rocks tells");
+    let told = cluster.rocks("explain compute-0-3 rocks_version_major").ok();
+    assert!(told.contains("\"6\", from global\n  hides \"7\" from rocks itself"), "{told}");
+}
+
+#[test]
 fn a_value_is_any_text() {
     let cluster = Cluster::new();
     for value in ["", " two  words ", "a=b", "line\nline", "q\"uo'te", "ünï", "$(x) `y` \\"] {

@@ -424,7 +424,8 @@ mod tests {
             text.contains("--frontend \"$frontend\" --proxy 127.0.0.1:7180 --kickstart /tmp/ks.cfg --rate 1gbit \\\n"),
             "{text}"
         );
-        assert!(text.ends_with("%include /tmp/ks.cfg\n") && text.contains("timeout=300\n"), "{text}");
+        assert!(text.contains("\n%include /tmp/ks.cfg\n") && text.contains("timeout=300\n"), "{text}");
+        assert!(text.ends_with("/rocks/installed\n%end\n"), "the last script says that it is installed: {text}");
         for release in [Release::Rhel8, Release::Rhel9, Release::Rhel10] {
             let check = crate::kickstart::Check {
                 release,

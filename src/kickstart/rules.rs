@@ -345,7 +345,10 @@ impl<'a> Found<'a> {
     }
 
     fn network(&mut self, release: Release) {
-        if let Some(problem) = interface_name_problem(self.text("--interfacename")) {
+        // Later releases leave the name to NetworkManager.
+        if let Some(problem) = interface_name_problem(self.text("--interfacename"))
+            && release <= Release::Rhel7
+        {
             self.problems.push(format!("option '--interfacename' {problem}"));
         }
         if self.truthy("--bridgeopts") {

@@ -63,7 +63,9 @@ impl Finding {
     #[must_use]
     pub fn show(mut self, text: &str) -> Self {
         let line = self.line.and_then(|line| nth_line(text, line.saturating_sub(1) as usize));
-        self.shown = line.map(|line| line.trim_end().chars().take(SHOWN_CHARACTERS_MAX).collect());
+        // A terminal is told nothing by what a file has in it.
+        let harmless = |c: char| if c.is_control() && c != '\t' { char::REPLACEMENT_CHARACTER } else { c };
+        self.shown = line.map(|line| line.trim_end().chars().take(SHOWN_CHARACTERS_MAX).map(harmless).collect());
         self
     }
 

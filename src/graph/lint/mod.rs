@@ -13,7 +13,7 @@ use super::edges::{Edge, GraphFile};
 use super::error::{GraphError, Place};
 use super::network::Network;
 use super::order;
-use super::template::Slot;
+use super::template::{Part, Slot, Step, Template};
 use super::tree::Source;
 use crate::cluster::HostAttributes;
 use crate::profile::cond::Condition;
@@ -289,8 +289,9 @@ impl Lint<'_> {
             Err(error) => return self.error(&error),
         };
         self.texts.insert(file.source.shown.clone(), text.clone());
-        if let Err(error) = file.template(true) {
-            return self.error(&error);
+        match file.template(true) {
+            Ok(template) => self.includes(template),
+            Err(error) => return self.error(&error),
         }
         let NodeWords { findings, conditions, slots } = words::node(&file.source.shown, &text);
         for finding in findings {
@@ -305,6 +306,20 @@ impl Lint<'_> {
             if asked && !self.is_defined(&name) {
                 self.found.insert(undefined(&name, &place, &text));
             }
+        }
+    }
+
+    /// Files that are included whatever the host: each must be there, inside of `include/`.
+    fn includes(&mut self, template: &Template) {
+        for step in &template.steps {
+            let Step::Include { file, may_miss, place, .. } = step else { continue };
+            let [Part::Literal(path)] = file.as_slice() else { continue };
+            let wrong = match self.configuration.tree().include(path) {
+                Ok(None) if !may_miss => format!("include file '{path}' does not exist"),
+                Ok(_) => continue,
+                Err(why) => why,
+            };
+            self.say(Severity::Error, "include", place, wrong);
         }
     }
 

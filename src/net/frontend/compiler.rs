@@ -243,3 +243,52 @@ pub(super) fn place(
         metainfo.envelope.own.insert("seed".to_owned(), seed.to_string().into_bytes());
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cluster::Roll;
+    use crate::net::fixture::Fixture;
+
+    #[test]
+    fn a_trusted_roll_and_an_edited_file_count_at_once() {
+        let fixture = Fixture::new();
+        let compiler = Compiler::new(fixture.folder.path());
+        let served = || {
+            let facts = fixture.store.read(|r| HostFacts::read(r, r.hosts()?.remove(0))).expect("a host");
+            String::from_utf8(compiler.profile(&facts).expect("compiles").xml.to_vec()).expect("text")
+        };
+        assert!(served().contains("first "));
+        let node = "<kickstart roll=\"site\"><post>second <eval>echo made on $((1 + 1))</eval></post></kickstart>";
+        fixture.write("graphs/nodes/base.xml", node);
+        let untrusted = served();
+        assert!(untrusted.contains("second ") && !untrusted.contains("made on"), "{untrusted}");
+        let trust = |trusted| {
+            let roll = Roll { name: "site".to_owned(), trusted };
+            fixture.store.write("trust", |w| w.set_roll(&roll)).expect("written");
+        };
+        trust(true);
+        assert!(served().contains("second made on 2"));
+        trust(false);
+        assert!(!served().contains("made on"));
+        fixture.write("graphs/nodes/base.xml", "<kickstart><post>third time</post></kickstart>");
+        assert!(served().contains("third time"));
+    }
+
+    #[test]
+    fn a_sites_own_template_says_what_is_asked_for() {
+        let fixture = Fixture::new();
+        let compiler = Compiler::new(fixture.folder.path());
+        let facts = fixture.store.read(|r| HostFacts::read(r, r.hosts()?.remove(0))).expect("a host");
+        let profile = compiler.profile(&facts).expect("compiles");
+        let asked = |templates: &[(&str, &str)]| {
+            let templates = templates.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect();
+            packages(&profile, "rhel9", &templates).expect("rendered")
+        };
+        assert_eq!(asked(&[]), profile.packages);
+        let own = "%packages --nocore --exclude-weakdeps\n{% for line in packages %}{{ line }}\n{% endfor %}of-the-site\n%end\n";
+        let request = asked(&[("kickstart-packages.cfg.j2", own)]);
+        assert!(request.without_core && !request.weak_dependencies);
+        assert_eq!(request.names.len(), profile.packages.names.len() + 1);
+    }
+}
