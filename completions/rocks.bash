@@ -494,13 +494,17 @@ _rocks() {
             return 0
             ;;
         rocks__subcmd__explain)
-            opts="-h --graphs --cluster --help"
+            opts="-h --graphs --release --cluster --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --graphs)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --release)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

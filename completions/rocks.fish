@@ -133,6 +133,7 @@ json\t'JSON for programs'"
 complete -c rocks -n "__fish_rocks_using_subcommand diff-host" -l cluster -d 'Where the cluster lives: rocks.redb, keys/ and the site\'s own graphs/ and templates/ [default: /var/lib/rocks for root, else the user\'s data folder]' -r -F
 complete -c rocks -n "__fish_rocks_using_subcommand diff-host" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c rocks -n "__fish_rocks_using_subcommand explain" -l graphs -d 'The folder with graphs/ and nodes/ [default: the cluster\'s own graphs/ over those we ship]' -r -F
+complete -c rocks -n "__fish_rocks_using_subcommand explain" -l release -d 'For a line\'s number: the release of the Kickstart file [default: the host\'s own]' -r
 complete -c rocks -n "__fish_rocks_using_subcommand explain" -l cluster -d 'Where the cluster lives: rocks.redb, keys/ and the site\'s own graphs/ and templates/ [default: /var/lib/rocks for root, else the user\'s data folder]' -r -F
 complete -c rocks -n "__fish_rocks_using_subcommand explain" -s h -l help -d 'Print help'
 complete -c rocks -n "__fish_rocks_using_subcommand export" -l cluster -d 'Where the cluster lives: rocks.redb, keys/ and the site\'s own graphs/ and templates/ [default: /var/lib/rocks for root, else the user\'s data folder]' -r -F
