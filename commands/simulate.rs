@@ -26,6 +26,9 @@ pub(crate) struct Args {
     /// What an appliance's install set weighs
     #[arg(long, default_value = "325MB", value_parser = ByteSize::parse)]
     size: ByteSize,
+    /// The length of a piece [default: what fits the distribution]
+    #[arg(long, value_name = "SIZE", value_parser = ByteSize::parse)]
+    piece_length: Option<ByteSize>,
     /// A machine's link, each way
     #[arg(long, default_value = "1gbit", value_parser = Rate::parse)]
     link: Rate,
@@ -125,6 +128,8 @@ fn scenario(args: &Args) -> anyhow::Result<Scenario> {
         Some(Known::Rockstar) => Scenario::rockstar(),
         None => Scenario::new(args.machines, args.size, args.link),
     };
+    scenario.piece_length_bytes =
+        args.piece_length.map(|length| u32::try_from(length.bytes()).unwrap_or(u32::MAX));
     if let Some(link) = args.frontend_link {
         scenario.frontend_link = link;
     }

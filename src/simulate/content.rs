@@ -29,7 +29,8 @@ impl Content {
         let common_bytes = if appliances == 1 { bytes } else { (bytes as f64 * scenario.overlap) as u64 };
         let own_bytes = bytes - common_bytes;
         let union_bytes = common_bytes + own_bytes * appliances;
-        let piece_length_bytes = fitting_piece_length_bytes(union_bytes);
+        let fitting = || fitting_piece_length_bytes(union_bytes);
+        let piece_length_bytes = scenario.piece_length_bytes.unwrap_or_else(fitting);
         let mut random = Generator::new(scenario.seed_value ^ 0xc0_57e7);
         let mut files: Vec<(String, u64, Option<u32>)> = Vec::new();
         let owners = std::iter::once(None).chain((0..scenario.appliances).map(Some));

@@ -46,6 +46,8 @@ pub struct Scenario {
     pub machines: u32,
     /// The bytes of an appliance's install set.
     pub size: ByteSize,
+    /// The length of a piece; without, what fits the distribution.
+    pub piece_length_bytes: Option<u32>,
     /// A machine's link, in each direction.
     pub link: Rate,
     /// The frontend's link, in each direction.
@@ -78,6 +80,7 @@ impl Scenario {
         Self {
             machines,
             size,
+            piece_length_bytes: None,
             link,
             frontend_link: link,
             racks: None,
@@ -126,6 +129,10 @@ impl Scenario {
         }
         if !(1..=SET_BYTES_MAX).contains(&self.size.bytes()) {
             return no("size", format!("{} bytes is not between 1 byte and 1 TiB", self.size.bytes()));
+        }
+        let piece_lengths = 16 * 1024..=16 * 1024 * 1024;
+        if let Some(length) = self.piece_length_bytes.filter(|length| !piece_lengths.contains(length)) {
+            return no("piece length", format!("{length} bytes is not between 16 KiB and 16 MiB"));
         }
         if !(1..=64).contains(&self.appliances) {
             return no("appliances", format!("{} is not between 1 and 64", self.appliances));

@@ -15,6 +15,8 @@ const OVERDUE_PIECE_TIMES: u32 = 8;
 const OVERDUE_MIN: Duration = Duration::from_millis(50);
 /// The piece time assumed before any is known.
 const PIECE_TIME_AT_FIRST: Duration = Duration::from_millis(100);
+/// The time between two pieces assumed at first.
+const GAP_AT_FIRST: Duration = Duration::from_millis(2);
 
 /// Measures piece times: from the request to the last byte.
 #[derive(Debug, Clone, Default)]
@@ -52,11 +54,12 @@ impl Pace {
         }
     }
 
-    /// The time between two pieces: what a piece takes on our own link when it is full.
+    /// The time between two pieces: what a piece takes on our own link when it is full. Before that is known a short
+    /// time: in the first moments there is one holder of each piece, and who waits for long is left behind for good.
     pub(super) fn gap(&self) -> Duration {
-        match self.gap_micros {
-            0.0 => self.piece_time(),
-            gap => Duration::from_micros(gap as u64),
+        match self.count {
+            0..SAMPLES => GAP_AT_FIRST,
+            _ => Duration::from_micros(self.gap_micros as u64),
         }
     }
 

@@ -415,6 +415,9 @@ impl Session {
                 told.push(peer.key);
             }
         }
+        // In an order that changes: who hears first asks first, and it must not always be the same ones.
+        let first = self.random.below(told.len() as u64) as usize;
+        told.rotate_left(first);
         for peer in told {
             self.act(Action::Send { peer, message: Message::Have(piece.get()) });
         }

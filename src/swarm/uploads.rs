@@ -166,13 +166,20 @@ impl Session {
         self.offer(now);
     }
 
-    /// Tells the peer that was turned down first that there is room: it need not ask again and again.
+    /// Tells those of the peers turned down that have least that there is room: they need not ask again and again, and
+    /// in the first moments a piece is worth most to whom it gives something to share.
     fn tell_ready(&mut self) {
         if self.uploads.queued_bytes > 0 {
             return;
         }
-        for _ in 0..READY_AT_ONCE {
-            let Some(key) = self.uploads.turned_down.pop_front() else { return };
+        // With nothing left to send, everybody is welcome.
+        let at_once = if self.uploads.active == 0 { self.uploads.turned_down.len() } else { READY_AT_ONCE };
+        for _ in 0..at_once {
+            let poorest = (self.uploads.turned_down.iter().enumerate())
+                .min_by_key(|(_, key)| self.peers.get(**key).map_or(0, |peer| peer.have.count()));
+            let Some(key) = poorest.map(|(at, _)| at).and_then(|at| self.uploads.turned_down.remove(at)) else {
+                return;
+            };
             let Some(peer) = self.peers.get(key) else { continue };
             let id = peer.extension.ids[usize::from(extension::READY)];
             self.say(key, Message::Extended { id, payload: Vec::new() });
