@@ -1138,7 +1138,7 @@ _rocks() {
             return 0
             ;;
         rocks__subcmd__simulate)
-            opts="-h --scenario --machines --size --link --frontend-link --rack-size --uplink --latency --start-spread --appliances --overlap --unpack --loss --slow --dying --late --poisoning --tracker-dies --frontend-dies --leave --seed --svg --format --cluster --help"
+            opts="-h --scenario --machines --size --piece-length --link --frontend-link --rack-size --uplink --latency --start-spread --appliances --overlap --unpack --loss --slow --dying --late --poisoning --tracker-dies --frontend-dies --leave --seed --svg --format --cluster --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1153,6 +1153,10 @@ _rocks() {
                     return 0
                     ;;
                 --size)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --piece-length)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

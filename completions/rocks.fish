@@ -253,6 +253,7 @@ complete -c rocks -n "__fish_rocks_using_subcommand simulate" -l scenario -d 'A 
 rockstar\t'128 machines, 1 Gbit'"
 complete -c rocks -n "__fish_rocks_using_subcommand simulate" -l machines -d 'How many machines install' -r
 complete -c rocks -n "__fish_rocks_using_subcommand simulate" -l size -d 'What an appliance\'s install set weighs' -r
+complete -c rocks -n "__fish_rocks_using_subcommand simulate" -l piece-length -d 'The length of a piece [default: what fits the distribution]' -r
 complete -c rocks -n "__fish_rocks_using_subcommand simulate" -l link -d 'A machine\'s link, each way' -r
 complete -c rocks -n "__fish_rocks_using_subcommand simulate" -l frontend-link -d 'The frontend\'s link, each way [default: as a machine\'s]' -r
 complete -c rocks -n "__fish_rocks_using_subcommand simulate" -l rack-size -d 'Machines in a rack, where racks have uplinks of their own' -r
