@@ -21,6 +21,16 @@ fn one_machine_alone_costs_no_more_than_plain_http() {
 }
 
 #[test]
+fn a_faster_frontend_does_not_outrun_one_machine() {
+    for times in [2, 4, 10] {
+        let mut fast = scenario(1, 40);
+        fast.frontend_link = Rate::from_bytes_per_sec(times * 12_500_000);
+        let outcome = outcome(&fast);
+        assert!(outcome.one_secs <= 1.02 * outcome.http_one_secs, "{outcome:?}");
+    }
+}
+
+#[test]
 fn many_machines_take_hardly_longer_than_one_and_the_frontend_sends_one_copy() {
     let outcome = outcome(&scenario(16, 60));
     assert!(outcome.ratio <= 1.10, "{outcome:?}");

@@ -63,7 +63,8 @@ impl Session {
         let Some(peer) = self.peers.get_mut(key) else { return };
         peer.has_opened = true;
         if !peer.have.insert(piece) {
-            return self.nonsense(now, key, 1);
+            // The frontend may offer a piece again that was not taken the first time.
+            return if peer.is_frontend { self.fill(now) } else { self.nonsense(now, key, 1) };
         }
         let (is_mate, is_frontend) = (peer.is_mate, peer.is_frontend);
         peer.gained_at = now;

@@ -20,6 +20,8 @@ const OFFERS_PER_PEER_MAX: usize = 8;
 /// or this time: the peer is dead, or busy.
 const TAKEN_BLOCK_TIMES: u32 = 4;
 const TAKEN_WITHIN_MIN: Duration = Duration::from_millis(100);
+/// An offer to a peer that speaks, but does not ask for it, is withdrawn after this time.
+const BUSY_FOR: Duration = Duration::from_secs(2);
 /// A peer that took none is offered nothing for this time, doubled each time it said nothing at all in between.
 const IGNORED_FOR: Duration = Duration::from_millis(500);
 /// Offers in a row on which a peer said nothing at all, after which it is closed.
@@ -284,6 +286,10 @@ impl Session {
             let within = match (offer.is_sent, offer.is_requested) {
                 (false, true) if is_stalled => Duration::ZERO,
                 (true, _) | (false, true) => echo_within,
+                // Whoever spoke since then lives, and has more on its way than it can ask for.
+                (false, false) if self.peers.get(offer.peer).is_some_and(|peer| peer.heard_at > offer.since) => {
+                    BUSY_FOR.max(taken_within)
+                }
                 (false, false) => taken_within,
             };
             now.saturating_sub(offer.since) >= within

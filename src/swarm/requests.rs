@@ -6,7 +6,7 @@ use super::event::{Action, PeerKey, Reason, Source};
 use super::extension;
 use super::message::{Message, RawBlock};
 use super::peers::Peer;
-use super::pieces::{Flight, FlightKind, State};
+use super::pieces::{Flight, FlightKind, State, both};
 use super::session::Session;
 use crate::torrent::{Block, PieceIndex};
 use std::time::Duration;
@@ -102,7 +102,8 @@ impl Session {
         if peer.flights >= OFFERS_TAKEN_MAX {
             return None;
         }
-        let piece = self.pieces.rarest(&peer.have, |_| true)?;
+        // In the order in which the frontend offers: none of them may wait until it is withdrawn.
+        let piece = both(&peer.have, self.pieces.idle(), &self.layout).next()?;
         Some(Choice { peer: peer.key, piece, kind: FlightKind::Offer })
     }
 
