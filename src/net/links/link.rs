@@ -34,6 +34,9 @@ const STALL_SECS_MAX: u64 = 20;
 const BATCH_BYTES: usize = 32 << 10;
 /// What is read from a socket at a time where no payload is expected.
 const READ_BYTES: usize = 16 << 10;
+/// What a socket takes in beyond what is on its way. The kernel would let its buffer grow to megabytes, so that many
+/// pieces count as sent, and many peers are sent to at once, while nobody has one.
+const UNSENT_BYTES: u32 = 64 << 10;
 /// A booking at a rate.
 const PACED_BYTES_MAX: usize = 16 << 10;
 
@@ -113,6 +116,8 @@ pub(super) async fn receive_handshake(tcp: &TcpStream) -> std::io::Result<(Hands
 
 /// Starts the two tasks of a connection.
 pub(super) fn start(tcp: TcpStream, rest: BytesMut, (peer, address): (PeerKey, SocketAddr), common: &Common) -> Link {
+    // Where the kernel refuses, blocks only count as sent sooner than they are.
+    let _ = socket2::SockRef::from(&tcp).set_tcp_notsent_lowat(UNSENT_BYTES);
     let tcp = Arc::new(tcp);
     let (out, outgoing) = mpsc::channel(OUT_MAX);
     let expected = Expected::default();
