@@ -361,7 +361,9 @@ impl<'a> World<'a> {
             }
             Action::Send { peer, message } => {
                 if let Some((to, key)) = self.nodes[node as usize].link(peer) {
-                    self.clock.plan_message(What::Message { to, key, message });
+                    let at = self.network.say(now, node, to);
+                    let at = self.nodes[node as usize].say_in_order(peer, at);
+                    self.clock.plan(at, What::Message { to, key, message });
                 }
             }
             Action::SendBlock { peer, block } => {

@@ -9,7 +9,7 @@ const SAMPLES: usize = 16;
 const WINDOW_AT_FIRST: usize = 6;
 /// Pieces in flight beside those that the latency needs: with short queues many requests are turned down, so enough of
 /// them must be out for one to be served at any time.
-const WINDOW_BASE: usize = 6;
+const WINDOW_BASE: usize = 14;
 /// A piece is overdue after this many median times, but never before [`OVERDUE_MIN`].
 const OVERDUE_PIECE_TIMES: u32 = 8;
 const OVERDUE_MIN: Duration = Duration::from_millis(50);
