@@ -414,7 +414,8 @@ impl Session {
     pub(super) fn tell(&mut self, now: Duration, piece: PieceIndex) {
         let mut told = Vec::new();
         let later = (self.pace.gap() * TELL_LATER_GAPS).min(TELL_LATER_MAX);
-        let mut tell_by = |after: Duration| self.tell_at = Some(self.tell_at.map_or(now + after, |at| at.min(now + after)));
+        let mut tell_by =
+            |after: Duration| self.tell_at = Some(self.tell_at.map_or(now + after, |at| at.min(now + after)));
         for peer in self.peers.iter_mut() {
             if peer.is_frontend {
                 peer.untold.push(piece);
