@@ -18,12 +18,12 @@ pub(crate) async fn run(cluster: &Cluster) {
     let server = cluster.serve(&[]);
     println!("profiles: {HOSTS} machines, spread over {} s", SPREAD.as_secs());
     println!(
-        "{:<8} {:>9} {:>8} {:>9} {:>9} {:>9} {:>10}",
-        "round", "answered", "failed", "median", "p99", "slowest", "server MB"
+        "{:<8} {:>9} {:>8} {:>9} {:>9} {:>9} {:>12} {:>10}",
+        "round", "answered", "failed", "median", "p99", "slowest", "server CPU", "server MB"
     );
     let mut first = Vec::new();
     for round in ["first", "second", "TLS"] {
-        let begin = Instant::now();
+        let (begin, cpu) = (Instant::now(), server.cpu_secs());
         let tasks: Vec<_> = (0..HOSTS)
             .map(|n| {
                 let to = server.address;
@@ -49,11 +49,12 @@ pub(crate) async fn run(cluster: &Cluster) {
         waits.sort_by(f64::total_cmp);
         let at = |share: f64| waits.get(((waits.len() as f64 * share) as usize).min(waits.len().saturating_sub(1)));
         println!(
-            "{round:<8} {:>9} {failed:>8} {:>7.0} ms {:>6.0} ms {:>6.0} ms {:>10.1}",
+            "{round:<8} {:>9} {failed:>8} {:>7.0} ms {:>6.0} ms {:>6.0} ms {:>10.2} s {:>10.1}",
             waits.len(),
             1e3 * at(0.5).unwrap_or(&0.0),
             1e3 * at(0.99).unwrap_or(&0.0),
             1e3 * at(1.0).unwrap_or(&0.0),
+            server.cpu_secs() - cpu,
             server.peak_mb(),
         );
         if round == "first" {

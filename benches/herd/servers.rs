@@ -79,7 +79,7 @@ impl Cluster {
     pub(crate) fn serve(&self, more: &[&str]) -> Server {
         let address = free_address();
         let mut command = Command::new(ROCKS);
-        command.args(["serve", "--listen", &address.to_string()]).args(more);
+        command.args(["serve", "--listen", &address.to_string(), "--peer-port", "0"]).args(more);
         command.env("ROCKS_CLUSTER", self.folder.join("cluster"));
         command.stderr(std::fs::File::create(self.folder.join("serve.log")).expect("the log can be made"));
         Server::start(command, address)

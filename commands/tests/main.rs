@@ -10,6 +10,7 @@ mod diff_host;
 mod distribution;
 mod export;
 mod faults;
+mod fetch;
 mod graph;
 mod help;
 mod kickstart;

@@ -74,12 +74,26 @@ impl Tree {
             return Some(file);
         }
         let (tree, path) = (Arc::clone(self), path.to_owned());
-        tokio::task::spawn_blocking(move || tree.load(&path)).await.ok().flatten()
+        let load = move || {
+            let found = tree.load(&path);
+            if found.is_none() {
+                tree.open.lock().expect("nobody panics while holding the files").remove(&path);
+            }
+            found
+        };
+        tokio::task::spawn_blocking(load).await.ok().flatten()
     }
 
+    /// The open file. When it is time to look at the tree again, one does, and whoever comes meanwhile goes on with
+    /// what is there.
     fn fresh(&self, path: &str) -> Option<Arc<TreeFile>> {
-        let open = self.open.lock().expect("nobody panics while holding the files");
-        open.get(path).filter(|(seen, _)| seen.elapsed() < FRESH).map(|(_, file)| Arc::clone(file))
+        let mut open = self.open.lock().expect("nobody panics while holding the files");
+        let (seen, file) = open.get_mut(path)?;
+        if seen.elapsed() < FRESH {
+            return Some(Arc::clone(file));
+        }
+        *seen = Instant::now();
+        None
     }
 
     /// Opens a file, or sees that the open one is still the tree's.

@@ -52,8 +52,13 @@ impl Routes {
 
     async fn tree(&self, name: &str) -> Option<Arc<Tree>> {
         let fresh = {
-            let trees = self.trees.lock().expect("nobody panics while holding the folders");
-            trees.get(name).filter(|(seen, _)| seen.elapsed() < FRESH).map(|(_, tree)| tree.clone())
+            let mut trees = self.trees.lock().expect("nobody panics while holding the folders");
+            trees.get_mut(name).and_then(|(seen, tree)| {
+                let is_fresh = seen.elapsed() < FRESH;
+                // One looks again; whoever comes meanwhile goes on with what is there.
+                *seen = if is_fresh { *seen } else { Instant::now() };
+                is_fresh.then(|| tree.clone())
+            })
         };
         if let Some(tree) = fresh {
             return tree;
