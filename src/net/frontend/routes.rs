@@ -130,7 +130,7 @@ fn late_report(shared: &Shared, shown: &Shown, report: Report) -> Result<(Report
     if boot.state == Some(InstallState::Installed) && report.phase == Phase::Installed {
         return Ok((Reported::Taken, asker.prove(shared, shown)?.token));
     }
-    let asker = asker.to_install(shared, shown)?.prove(shared, shown)?;
+    let asker = asker.if_it_installs(shared, shown)?.prove(shared, shown)?;
     let (host, install_id) = (&asker.facts.host, asker.facts.boot.install_id);
     if install_id == 0 {
         return Err(who::refuse(shared, shown, &Refusal::Idle(host)));
@@ -149,7 +149,7 @@ struct Asker {
 impl Asker {
     /// A machine that may have what is for it alone, or a refusal.
     fn find(shared: &Shared, shown: &Shown) -> Result<Self, Response> {
-        Self::known(shared, shown)?.to_install(shared, shown)?.prove(shared, shown)
+        Self::known(shared, shown)?.if_it_installs(shared, shown)?.prove(shared, shown)
     }
 
     /// The host at its address.
@@ -166,7 +166,7 @@ impl Asker {
     }
 
     /// The same, where it is to install.
-    fn to_install(self, shared: &Shared, shown: &Shown) -> Result<Self, Response> {
+    fn if_it_installs(self, shared: &Shared, shown: &Shown) -> Result<Self, Response> {
         let is_over = shared.board.is_over(&self.facts.host.name, self.facts.boot.install_id);
         if is_over || !who::may_install(&self.facts.boot) {
             return Err(who::refuse(shared, shown, &Refusal::Idle(&self.facts.host)));
@@ -252,7 +252,7 @@ fn manifest(shared: &Shared, request: &Request) -> Response {
 /// The token of the installation of the host at this address, for a machine that did not start by a boot script.
 fn token(shared: &Shared, request: &Request) -> Response {
     let shown = Shown::by(request);
-    let mut asker = match Asker::known(shared, &shown).and_then(|asker| asker.to_install(shared, &shown)) {
+    let mut asker = match Asker::known(shared, &shown).and_then(|asker| asker.if_it_installs(shared, &shown)) {
         Ok(asker) => asker,
         Err(response) => return response,
     };
