@@ -277,7 +277,8 @@ impl Session {
     fn say_extended_handshake(&mut self, peer: PeerKey) {
         let handshake = Handshake {
             ids: extension::OUR_IDS,
-            upload_only: Some(self.is_seed() || (self.set_done && self.is_complete())),
+            // libtorrent closes a connection to who only uploads and shows no pieces, as a seed does.
+            upload_only: (!self.is_seed()).then(|| self.set_done && self.is_complete()),
             requests_max: Some(super::config::STOCK_REQUESTS_MAX as u32),
             port: self.config.address.map(|address| address.port()),
             rack: self.config.rack,

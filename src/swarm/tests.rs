@@ -204,6 +204,21 @@ fn a_seed_offers_to_a_stock_client_that_has_nothing_and_sends_no_bit_field() {
 }
 
 #[test]
+fn a_seed_that_shows_no_pieces_does_not_say_that_it_only_uploads() {
+    let mut bench = Bench::new(SessionConfig::seed(id(200)));
+    bench.connect(2, true);
+    let said = bench.said.iter().find_map(|(_, message)| match message {
+        Message::Extended { id: 0, payload } => Some(String::from_utf8_lossy(payload).into_owned()),
+        _ => None,
+    });
+    let said = said.expect("its extension handshake");
+    assert!(
+        bench.said.iter().any(|(_, message)| *message == Message::HaveNone) && !said.contains("upload_only"),
+        "{said}"
+    );
+}
+
+#[test]
 fn a_stock_client_is_asked_for_blocks_of_16_kib_once_it_unchokes() {
     let mut bench = Bench::machine();
     let peer = bench.connect(2, false);
