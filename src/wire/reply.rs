@@ -127,6 +127,8 @@ pub fn read_announce_reply(bytes: &[u8]) -> Result<Reply, WireError> {
     if let Some(packed) = find(b"peers6") {
         peers.extend(unpack_v6(bencode::byte_string(packed)?)?);
     }
+    // Who names no port takes no connections, packed or not.
+    peers.retain(|peer: &NamedPeer| peer.address.port() != 0);
     peers.truncate(PEERS_MAX);
     Ok(Reply::Peers(AnnounceReply {
         interval_secs: number(b"interval").ok_or(WireError::Missing { what: "interval" })?,
