@@ -2,8 +2,7 @@
 //!
 //! A block takes its bytes divided by the rate on every link it passes, and begins on the next one as soon as its first
 //! byte is there and the link is free (cut-through). Switches block nothing and lose nothing; rates are what TCP leaves
-//! of them. A message is short, but it waits behind the bytes that stand before it in the sender's socket and in the
-//! receiver's port.
+//! of them.
 
 use super::clock::{Time, nanos};
 use super::scenario::Scenario;
@@ -15,11 +14,6 @@ pub(super) const GOODPUT: f64 = 0.9415;
 const PACKET_BYTES: u64 = 1448;
 /// What the loss of one of the last packets of a block costs: TCP's shortest retransmission timeout.
 const TIMEOUT: Duration = Duration::from_millis(200);
-/// What of a block stands between a sender's message and the wire: two segments of the largest size. The rest is still in
-/// the socket of its own connection.
-const SENDER_BYTES: u64 = 128 << 10;
-/// The longest that a switch's port makes anything wait; beyond, it would drop.
-const PORT_WAIT_MAX: Duration = Duration::from_millis(50);
 /// Losses among so many last packets are not seen before that timeout.
 const TAIL_PACKETS: f64 = 3.0;
 
@@ -28,13 +22,11 @@ const TAIL_PACKETS: f64 = 3.0;
 struct Link {
     bytes_per_nano: f64,
     free_at: Time,
-    /// When the last byte of what it took on has reached it: what it takes longer is its queue.
-    filled_at: Time,
 }
 
 impl Link {
     fn new(bytes_per_sec: f64) -> Self {
-        Self { bytes_per_nano: bytes_per_sec * GOODPUT / 1e9, free_at: 0, filled_at: 0 }
+        Self { bytes_per_nano: bytes_per_sec * GOODPUT / 1e9, free_at: 0 }
     }
 
     fn takes(&self, bytes: u64) -> Time {
@@ -45,7 +37,6 @@ impl Link {
     fn pass(&mut self, begins: Time, ends: Time, bytes: u64) -> (Time, Time) {
         let begins = begins.max(self.free_at);
         self.free_at = begins + self.takes(bytes);
-        self.filled_at = self.filled_at.max(ends);
         (begins, ends.max(self.free_at))
     }
 }
@@ -109,15 +100,6 @@ impl Network {
         }
         let (_, ends) = self.into[to as usize].pass(begins, ends, bytes);
         (out, ends + self.resend_delay(bytes, draw))
-    }
-
-    /// When a message that is said now arrives.
-    pub(super) fn say(&self, now: Time, from: u32, to: u32) -> Time {
-        let (out, into) = (&self.out[from as usize], &self.into[to as usize]);
-        let wait = out.free_at.saturating_sub(now).min(out.takes(SENDER_BYTES));
-        let at = now + wait + self.latency;
-        let queue = into.free_at.saturating_sub(into.filled_at.max(at));
-        at + queue.min(nanos(PORT_WAIT_MAX))
     }
 
     /// How much later a block is whole because packets of it were lost.

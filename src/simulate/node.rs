@@ -35,8 +35,6 @@ pub(super) struct Node {
     pub(super) state: State,
     /// By key: the node and key at the other end.
     pub(super) links: Vec<Option<(u32, PeerKey)>>,
-    /// By key: when the last message said there arrives. What one connection carries stays in its order.
-    pub(super) said: Vec<Time>,
     pub(super) outgoing: VecDeque<Outgoing>,
     pub(super) is_sending: bool,
     pub(super) timer_at: Option<Time>,
@@ -55,7 +53,6 @@ impl Node {
             installer,
             state: State::Waiting,
             links: Vec::new(),
-            said: Vec::new(),
             outgoing: VecDeque::new(),
             is_sending: false,
             timer_at: None,
@@ -74,16 +71,6 @@ impl Node {
     /// The key of the next connection; the caller pushes its other end.
     pub(super) fn new_key(&self) -> PeerKey {
         PeerKey(self.links.len() as u32)
-    }
-
-    /// Puts a message behind those said before on this connection.
-    pub(super) fn say_in_order(&mut self, key: PeerKey, at: Time) -> Time {
-        let place = key.0 as usize;
-        if self.said.len() <= place {
-            self.said.resize(place + 1, 0);
-        }
-        self.said[place] = self.said[place].max(at);
-        self.said[place]
     }
 
     /// Drops what waits for a connection that is closed.

@@ -361,9 +361,7 @@ impl<'a> World<'a> {
             }
             Action::Send { peer, message } => {
                 if let Some((to, key)) = self.nodes[node as usize].link(peer) {
-                    let at = self.network.say(now, node, to);
-                    let at = self.nodes[node as usize].say_in_order(peer, at);
-                    self.clock.plan(at, What::Message { to, key, message });
+                    self.clock.plan_message(What::Message { to, key, message });
                 }
             }
             Action::SendBlock { peer, block } => {

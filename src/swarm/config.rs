@@ -15,7 +15,7 @@ pub const CANDIDATES_MAX: usize = 256;
 /// Addresses remembered as banned.
 pub const BANNED_MAX: usize = 1024;
 /// Pieces a machine lets its peers queue for upload, all together; what comes beyond is rejected (BEP 6).
-pub const UPLOAD_QUEUE_PIECES: usize = 3;
+pub const UPLOAD_QUEUE_PIECES: usize = 1;
 /// Blocks one peer without the fast extension may queue (it cannot be rejected, so it is cut off beyond).
 pub const STOCK_REQUESTS_MAX: usize = 512;
 /// The longest block a stock client may ask for.
@@ -25,7 +25,7 @@ pub const OUR_BLOCK_BYTES_MAX: u32 = 1024 * 1024;
 /// Pieces in flight at least, when enough is wanted.
 pub const IN_FLIGHT_MIN: usize = 3;
 /// Pieces in flight at most, demand and offers of the frontend not counted.
-pub const IN_FLIGHT_MAX: usize = 32;
+pub const IN_FLIGHT_MAX: usize = 16;
 /// Pieces asked of one peer at once.
 pub const IN_FLIGHT_PER_PEER: usize = 2;
 /// Blocks of 16 KiB asked of one stock peer at once.

@@ -79,21 +79,17 @@ impl Session {
             self.crossing.remove(&piece);
         }
         if !is_frontend {
-            self.count_in(key, piece, is_mate);
-            self.offer(now);
+            self.count_in(piece, is_mate);
         }
         if is_idle {
             self.fill(now);
         }
     }
 
-    fn count_in(&mut self, key: PeerKey, piece: PieceIndex, is_mate: bool) {
+    fn count_in(&mut self, piece: PieceIndex, is_mate: bool) {
         self.pieces.count(piece, is_mate, true);
-        if self.is_seed()
-            && self.offers.had(piece, key)
-            && let Some(peer) = self.peers.get_mut(key)
-        {
-            peer.offers.remove(&piece);
+        if self.is_seed() {
+            self.offers.had(piece);
         }
     }
 
@@ -111,7 +107,7 @@ impl Session {
         let (is_mate, is_frontend) = (peer.is_mate, peer.is_frontend);
         if !is_frontend {
             for piece in field.iter() {
-                self.count_in(key, piece, is_mate);
+                self.count_in(piece, is_mate);
             }
         }
         if let Some(peer) = self.peers.get_mut(key) {

@@ -109,16 +109,12 @@ impl Offers {
         }
     }
 
-    /// A peer has a piece now. True where an offer to it has lost its sense: the caller takes it from the peer.
-    pub(super) fn had(&mut self, piece: PieceIndex, by: PeerKey) -> bool {
+    /// A peer has a piece now.
+    pub(super) fn had(&mut self, piece: PieceIndex) {
         self.fresh.remove(piece);
-        let Some(offer) = self.out.get(&piece) else { return false };
-        let is_needless = !offer.is_sent && !offer.is_requested && offer.peer == by;
-        if offer.is_sent || is_needless {
-            self.unsent -= usize::from(is_needless);
+        if self.out.get(&piece).is_some_and(|offer| offer.is_sent) {
             self.out.remove(&piece);
         }
-        is_needless
     }
 
     /// What a peer wants has changed.
@@ -285,13 +281,11 @@ impl Session {
         self.offers.is_exhausted = false;
         let echo_within = (self.uploads.block_time() * ECHO_BLOCK_TIMES).max(ECHO_WITHIN_MIN);
         let taken_within = (self.uploads.block_time() * TAKEN_BLOCK_TIMES).max(TAKEN_WITHIN_MIN);
-        let is_over = |piece: PieceIndex, offer: &Offer| {
+        let is_over = |offer: &Offer| {
             let is_stalled = self.peers.get(offer.peer).and_then(|peer| peer.sending).is_some_and(|it| it.is_stalled);
             let within = match (offer.is_sent, offer.is_requested) {
                 (false, true) if is_stalled => Duration::ZERO,
                 (true, _) | (false, true) => echo_within,
-                // It may be on its way to that peer from another one.
-                (false, false) if self.pieces.availability(piece) > 0 => taken_within,
                 // Whoever spoke since then lives, and has more on its way than it can ask for.
                 (false, false) if self.peers.get(offer.peer).is_some_and(|peer| peer.heard_at > offer.since) => {
                     BUSY_FOR.max(taken_within)
@@ -300,10 +294,8 @@ impl Session {
             };
             now.saturating_sub(offer.since) >= within
         };
-        let over: Vec<(PieceIndex, Offer)> = (self.offers.out.iter())
-            .filter(|(piece, offer)| is_over(**piece, offer))
-            .map(|(piece, offer)| (*piece, *offer))
-            .collect();
+        let over: Vec<(PieceIndex, Offer)> =
+            self.offers.out.iter().filter(|(_, offer)| is_over(offer)).map(|(piece, offer)| (*piece, *offer)).collect();
         for (piece, offer) in over {
             self.offers.withdraw(piece, &self.pieces);
             let Some(peer) = self.peers.get_mut(offer.peer) else { continue };

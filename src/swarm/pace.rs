@@ -9,7 +9,7 @@ const SAMPLES: usize = 16;
 const WINDOW_AT_FIRST: usize = 6;
 /// Pieces in flight beside those that the latency needs: with short queues many requests are turned down, so enough of
 /// them must be out for one to be served at any time.
-const WINDOW_BASE: usize = 14;
+const WINDOW_BASE: usize = 6;
 /// A piece is overdue after this many median times, but never before [`OVERDUE_MIN`].
 const OVERDUE_PIECE_TIMES: u32 = 8;
 const OVERDUE_MIN: Duration = Duration::from_millis(50);
@@ -23,8 +23,6 @@ const GAP_AT_FIRST: Duration = Duration::from_millis(2);
 pub(super) struct Pace {
     samples: [u32; SAMPLES],
     count: usize,
-    /// Whether pieces of the usual length are among them; if not, short ones must do.
-    has_long: bool,
     median_micros: u32,
     least_micros: u32,
     /// When the last piece came, and the smoothed time between two.
@@ -33,19 +31,8 @@ pub(super) struct Pace {
 }
 
 impl Pace {
-    /// A piece came that had been asked for `took` ago. A short one says nothing of the time of others, once those are
-    /// known.
-    pub(super) fn came(&mut self, now: Duration, took: Duration, is_short: bool) {
-        if let Some(before) = self.came_at.replace(now) {
-            let gap = (now.saturating_sub(before)).as_micros() as f64;
-            self.gap_micros = if self.gap_micros == 0.0 { gap } else { self.gap_micros * 0.9 + gap * 0.1 };
-        }
-        if is_short && self.has_long {
-            return;
-        }
-        if !is_short && !self.has_long {
-            *self = Self { has_long: true, came_at: self.came_at, gap_micros: self.gap_micros, ..Self::default() };
-        }
+    /// A piece came that had been asked for `took` ago.
+    pub(super) fn came(&mut self, now: Duration, took: Duration) {
         self.samples[self.count % SAMPLES] = took.as_micros().min(u128::from(u32::MAX)) as u32;
         self.count += 1;
         let mut known = self.samples;
@@ -53,6 +40,10 @@ impl Pace {
         known.sort_unstable();
         self.median_micros = known[known.len() / 2];
         self.least_micros = if self.count == 1 { known[0] } else { self.least_micros.min(known[0]) };
+        if let Some(before) = self.came_at.replace(now) {
+            let gap = (now.saturating_sub(before)).as_micros() as f64;
+            self.gap_micros = if self.gap_micros == 0.0 { gap } else { self.gap_micros * 0.9 + gap * 0.1 };
+        }
     }
 
     /// The median time of a piece.
@@ -107,7 +98,7 @@ mod tests {
         let pace = |took_millis: u64, gap_millis: u64| {
             let mut pace = Pace::default();
             for n in 0..100 {
-                pace.came(Duration::from_millis(n * gap_millis), Duration::from_millis(took_millis), false);
+                pace.came(Duration::from_millis(n * gap_millis), Duration::from_millis(took_millis));
             }
             pace
         };
@@ -117,12 +108,5 @@ mod tests {
         assert_eq!(pace(500, 20).window(), config::IN_FLIGHT_MAX);
         assert_eq!(pace(20, 20).reassign_after(), config::REASSIGN_MIN);
         assert_eq!(pace(2000, 200).reassign_after(), Duration::from_secs(16));
-        let mut mixed = Pace::default();
-        mixed.came(Duration::from_secs(1), Duration::from_millis(10), true);
-        assert_eq!(mixed.piece_time(), Duration::from_millis(10));
-        for n in 0..40 {
-            mixed.came(Duration::from_secs(2 + n), Duration::from_millis(500), n % 2 == 0);
-        }
-        assert_eq!(mixed.piece_time(), Duration::from_millis(500), "short ones count for nothing beside long ones");
     }
 }

@@ -287,7 +287,7 @@ impl Session {
             flight.waiting.retain(|waiting| *waiting != block);
             flight.got_bytes += block.length_bytes;
             flight.moved_at = now;
-            let (got, asked_at) = (flight.got_bytes, flight.asked_at);
+            let (got, asked_at, overdue) = (flight.got_bytes, flight.asked_at, flight.is_overdue);
             if let Some(peer) = self.peers.get_mut(key) {
                 peer.blocks_out -= 1;
             }
@@ -295,9 +295,9 @@ impl Session {
                 self.contacts.frontend_works();
             }
             if got == self.layout.payload_len(piece) {
-                // Late ones count too: where all are late, it is the measure that is wrong.
-                let is_short = got < self.layout.piece_length_bytes() / 2;
-                self.pace.came(now, now.saturating_sub(asked_at), is_short);
+                if !overdue {
+                    self.pace.came(now, now.saturating_sub(asked_at));
+                }
                 self.arrived(piece, source);
                 self.fill(now);
             }

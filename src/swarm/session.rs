@@ -24,12 +24,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// The frontend hears of pieces gained after this time, many at once: it only has to know that they are not lost.
-const TELL_FRONTEND_AFTER: Duration = Duration::from_millis(100);
-/// So does a peer that can choose among so many of our pieces anyway: each message of its own would wake it up. It waits
-/// for so many piece gaps, and no longer than this time.
-const PLENTY: usize = 16;
-const TELL_LATER_GAPS: u32 = 4;
-const TELL_LATER_MAX: Duration = Duration::from_millis(50);
+const TELL_FRONTEND_EVERY: Duration = Duration::from_millis(100);
 /// A connection on which we said nothing for so long gets a keep-alive.
 const KEEP_ALIVE_EVERY: Duration = Duration::from_secs(100);
 /// A peer that said nothing for so long is gone.
@@ -71,8 +66,7 @@ pub struct Session {
     pub(super) totals: Totals,
     actions: VecDeque<Action>,
     deadline: Option<Duration>,
-    /// When peers hear of what they are not told yet.
-    tell_at: Option<Duration>,
+    tell_frontend_at: Option<Duration>,
     set_done: bool,
 }
 
@@ -96,7 +90,7 @@ impl Session {
             totals: Totals::default(),
             actions: VecDeque::new(),
             deadline: Some(Duration::ZERO),
-            tell_at: None,
+            tell_frontend_at: None,
             set_done: is_seed,
             config,
             layout,
@@ -410,23 +404,14 @@ impl Session {
         self.say(key, Message::Extended { id, payload: wanted.to_bytes() });
     }
 
-    /// Tells of a piece that is held now: peers that need it at once, the frontend and those with much to choose from by
-    /// and by, nobody who has it.
+    /// Tells of a piece that is held now: peers at once, the frontend by and by, nobody who has it.
     pub(super) fn tell(&mut self, now: Duration, piece: PieceIndex) {
         let mut told = Vec::new();
-        let later = (self.pace.gap() * TELL_LATER_GAPS).min(TELL_LATER_MAX);
-        let mut tell_by =
-            |after: Duration| self.tell_at = Some(self.tell_at.map_or(now + after, |at| at.min(now + after)));
         for peer in self.peers.iter_mut() {
             if peer.is_frontend {
                 peer.untold.push(piece);
-                tell_by(TELL_FRONTEND_AFTER);
-            } else if !peer.lacks(piece) {
-                continue;
-            } else if peer.is_ours() && self.pieces.held().difference(&peer.have).nth(PLENTY).is_some() {
-                peer.untold.push(piece);
-                tell_by(later);
-            } else {
+                self.tell_frontend_at.get_or_insert(now + TELL_FRONTEND_EVERY);
+            } else if peer.lacks(piece) {
                 peer.said_at = now;
                 told.push(peer.key);
             }
@@ -437,19 +422,17 @@ impl Session {
         for peer in told {
             self.act(Action::Send { peer, message: Message::Have(piece.get()) });
         }
-        if let Some(at) = self.tell_at {
+        if let Some(at) = self.tell_frontend_at {
             self.wake_at(at);
         }
     }
 
-    /// Tells what was left for later.
-    fn tell_rest(&mut self) {
-        self.tell_at = None;
+    fn tell_frontend(&mut self) {
+        self.tell_frontend_at = None;
         for peer in self.peers.iter_mut().filter(|peer| !peer.untold.is_empty()) {
-            for piece in std::mem::take(&mut peer.untold) {
-                if peer.is_frontend || peer.lacks(piece) {
-                    self.actions.push_back(Action::Send { peer: peer.key, message: Message::Have(piece.get()) });
-                }
+            let key = peer.key;
+            for piece in peer.untold.drain(..) {
+                self.actions.push_back(Action::Send { peer: key, message: Message::Have(piece.get()) });
             }
         }
     }
@@ -460,7 +443,7 @@ impl Session {
             return;
         }
         self.set_done = true;
-        self.tell_rest();
+        self.tell_frontend();
         self.act(Action::SetDone);
         self.contacts.complete();
         let interested: Vec<(PeerKey, bool)> =
@@ -500,8 +483,8 @@ impl Session {
     /// Does what is due by time alone, and finds out when something will be due again.
     fn look_around(&mut self, now: Duration) {
         self.deadline = None;
-        match self.tell_at {
-            Some(at) if at <= now => self.tell_rest(),
+        match self.tell_frontend_at {
+            Some(at) if at <= now => self.tell_frontend(),
             Some(at) => self.wake_at(at),
             None => {}
         }

@@ -8,10 +8,10 @@ use super::hash::PieceHash;
 use super::metainfo::{Envelope, Metainfo, MetainfoError};
 use super::path::TorrentPath;
 
-/// The piece length for a tree of so many bytes: about 4,096 pieces, a power of two from 64 KiB to 1 MiB. A swarm is
+/// The piece length for a tree of so many bytes: about 4,096 pieces, a power of two from 128 KiB to 1 MiB. A swarm is
 /// some tens of piece times behind its source, whatever their length: short pieces, as long as their cost is not seen.
 pub fn fitting_piece_length_bytes(total_bytes: u64) -> u32 {
-    (total_bytes / 4096).clamp(64 * 1024, 1024 * 1024).next_power_of_two() as u32
+    (total_bytes / 4096).clamp(128 * 1024, 1024 * 1024).next_power_of_two() as u32
 }
 
 /// Collects files into a metainfo.
@@ -104,7 +104,7 @@ mod tests {
 
     #[test]
     fn piece_lengths_fit_the_tree() {
-        for (bytes, length) in [(0, 64 << 10), (500 << 20, 128 << 10), (800 << 20, 256 << 10), (9 << 30, 1 << 20)] {
+        for (bytes, length) in [(0, 128 << 10), (500 << 20, 128 << 10), (800 << 20, 256 << 10), (9 << 30, 1 << 20)] {
             assert_eq!(fitting_piece_length_bytes(bytes), length, "{bytes}");
         }
     }
