@@ -441,7 +441,7 @@ mod tests {
         let snapshot = made.publish(None, &[]).expect("published");
         let metainfo = Metainfo::parse(&snapshot.metainfo.to_bytes()).expect("what we made");
         let layout = metainfo.layout();
-        assert_eq!(layout.piece_length_bytes(), 256 << 10);
+        assert_eq!(layout.piece_length_bytes(), 128 << 10);
         let real: Vec<_> = layout.files().iter().filter(|file| !file.is_pad).collect();
         let names: Vec<String> = real.iter().map(|file| file.path.to_string()).collect();
         assert!(names.is_sorted(), "{names:?}");
