@@ -114,7 +114,7 @@ fn a_frozen_writer_blocks_no_reader_and_is_named_to_the_next_writer() {
     std::fs::write(&file, list).unwrap();
     let writer = spawn(&cluster, &format!("add-host --from {}", file.display()));
     let sidecar = cluster.path().join("rocks.redb.writer");
-    while !sidecar.exists() {
+    while !std::fs::metadata(&sidecar).is_ok_and(|about| about.len() > 0) {
         std::thread::yield_now();
     }
     let frozen = Frozen::new(&writer);
