@@ -238,6 +238,9 @@ fn judge_store(error: &StoreError) -> (Kind, Option<String>) {
             (Kind::Failed, Some("move it away, then bring back a backup with: rocks import FILE.json".to_owned()))
         }
         E::Newer { .. } => (Kind::Failed, Some("use the newer rocks, or its 'rocks export' and edit".to_owned())),
+        E::NewerDocument { .. } => {
+            (Kind::Invalid, Some("import it with the rocks that wrote it, or a newer one".to_owned()))
+        }
         E::Busy { holder } => {
             let frozen = holder.pid.filter(|_| holder.stopped);
             (Kind::Conflict, frozen.map(|pid| format!("let it go on with: kill -CONT {pid}")))

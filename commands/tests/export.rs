@@ -48,6 +48,7 @@ fn a_bad_document_changes_nothing() {
     for (document, status, said) in [
         ("", 4, "is no export"),
         ("{\"format\": 999}", 4, "made by a newer rocks"),
+        ("{\"format\": 999, \"moons\": []}", 4, "hint: import it with the rocks that wrote it"),
         ("{\"format\": 1, \"hots\": []}", 4, "unknown field `hots`"),
         (&before.replace("10.1.0.2", "10.1.0.x"), 4, "is no export"),
         (&before.replace("10.1.0.2", "10.9.0.2"), 4, "10.9.0.2"),

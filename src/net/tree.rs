@@ -4,15 +4,18 @@
 //! symbolic link may lead elsewhere only where the tree's owner put it on purpose: it must end at a file.
 
 use super::http::http_date;
+use bytes::Bytes;
 use std::collections::HashMap;
 use std::fs::File;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 /// Files kept open in one tree.
 const OPEN_FILES_MAX: usize = 512;
+/// A file up to this length is read once and kept in memory as long as it is kept open.
+const SMALL_FILE_BYTES: u64 = 32 << 10;
 /// How long an open file is served without a look whether the tree has another one now.
 const FRESH: Duration = Duration::from_secs(1);
 
@@ -21,12 +24,16 @@ const FRESH: Duration = Duration::from_secs(1);
 pub struct TreeFile {
     /// The file.
     pub file: Arc<File>,
+    /// Its content, where that is short.
+    pub content: Option<Bytes>,
     /// Its length.
     pub length_bytes: u64,
     /// Changes whenever the file does.
     pub etag: String,
     /// When it was last changed, as HTTP writes it.
     pub last_modified: String,
+    /// The fields of every answer that has some of it: type, validators.
+    pub fields: Arc<str>,
     identity: Identity,
 }
 
@@ -110,11 +117,19 @@ impl Tree {
         let file = File::open(full).ok()?;
         let metadata = file.metadata().ok().filter(std::fs::Metadata::is_file)?;
         let identity = Identity::of(&metadata);
+        let etag = format!("\"{:x}.{:x}-{:x}\"", identity.changed.0, identity.changed.1, metadata.len());
+        let last_modified = metadata.modified().map(http_date).unwrap_or_default();
+        let fields = format!(
+            "Content-Type: {}\r\nETag: {etag}\r\nLast-Modified: {last_modified}\r\nAccept-Ranges: bytes\r\n",
+            content_type(path)
+        );
         let file = Arc::new(TreeFile {
+            content: small_content(&file, metadata.len()),
             file: Arc::new(file),
             length_bytes: metadata.len(),
-            etag: format!("\"{:x}.{:x}-{:x}\"", identity.changed.0, identity.changed.1, metadata.len()),
-            last_modified: metadata.modified().map(http_date).unwrap_or_default(),
+            etag,
+            last_modified,
+            fields: fields.into(),
             identity,
         });
         self.remember(path, &file);
@@ -128,6 +143,23 @@ impl Tree {
             oldest.and_then(|oldest| open.remove(&oldest));
         }
         open.insert(path.to_owned(), (Instant::now(), Arc::clone(file)));
+    }
+}
+
+/// All of a short file. One that has another length by now is served as it is then.
+fn small_content(file: &File, length_bytes: u64) -> Option<Bytes> {
+    let mut content = vec![0; usize::try_from(length_bytes).ok().filter(|_| length_bytes <= SMALL_FILE_BYTES)?];
+    file.read_exact_at(&mut content, 0).ok()?;
+    Some(content.into())
+}
+
+fn content_type(path: &str) -> &'static str {
+    match path.rsplit_once('.').map(|(_, end)| end) {
+        Some("rpm") => "application/x-rpm",
+        Some("xml") => "text/xml",
+        Some("gz") => "application/gzip",
+        Some("json") => "application/json",
+        _ => "application/octet-stream",
     }
 }
 

@@ -32,6 +32,14 @@ pub enum StoreError {
         /// The newest format this program knows.
         known: u64,
     },
+    /// A document that was to be imported was written by a newer `rocks`.
+    #[error("has format {found}, made by a newer rocks; this one knows formats up to {known}")]
+    NewerDocument {
+        /// Its format.
+        found: u64,
+        /// The newest format this program knows.
+        known: u64,
+    },
     /// Another process has been writing for too long.
     #[error("the cluster database is being written by {holder}")]
     Busy {

@@ -101,8 +101,7 @@ impl Export {
         let import = |why: String| StoreError::Import { why };
         let head: Head = serde_json::from_str(text).map_err(|error| import(format!("is no export: {error}")))?;
         if head.format > FORMAT {
-            let found = head.format;
-            return Err(import(format!("has format {found}, made by a newer rocks; this one knows up to {FORMAT}")));
+            return Err(StoreError::NewerDocument { found: head.format, known: FORMAT });
         }
         serde_json::from_str(text).map_err(|error| import(format!("is no export: {error}")))
     }

@@ -3,13 +3,14 @@
 use super::pads;
 use crate::net::http::{Body, ByteRange, FileSlice, Request, Response, Segment};
 use crate::net::tree::{Tree, TreeFile};
+use bytes::Bytes;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 /// Answers a `GET` or `HEAD` of a file; its bytes are counted as they leave. Pads are served, and not counted.
 pub(super) async fn answer(request: &Request, tree: &Arc<Tree>, path: &str, sent: &Arc<AtomicU64>) -> Response {
     match tree.file(path).await {
-        Some(file) => match with_file(request, &file, content_type(path)) {
+        Some(file) => match with_file(request, &file) {
             response @ Response { status: 200 | 206, .. } => response.counted(sent),
             response => response,
         },
@@ -20,49 +21,37 @@ pub(super) async fn answer(request: &Request, tree: &Arc<Tree>, path: &str, sent
     }
 }
 
-fn with_file(request: &Request, file: &TreeFile, content_type: &str) -> Response {
+fn with_file(request: &Request, file: &TreeFile) -> Response {
     let headers = &request.head.headers;
-    let validated = |response: Response| {
-        response
-            .with("ETag", file.etag.clone())
-            .with("Last-Modified", file.last_modified.clone())
-            .with("Accept-Ranges", "bytes")
-    };
+    let validated = |response: Response| Response { prepared: Some(Arc::clone(&file.fields)), ..response };
+    let nothing = |status| validated(Response::with_body(status, Body::Whole(Segment::Bytes(Bytes::new()))));
     let unchanged = match headers.get("if-none-match") {
         Some(tags) => tags.split(',').map(str::trim).any(|tag| tag == "*" || tag.trim_start_matches("W/") == file.etag),
         None => headers.get("if-modified-since") == Some(&file.last_modified),
     };
     if unchanged {
-        return validated(Response::text(304, ""));
+        return nothing(304);
     }
-    let is_current = headers.get("if-range").is_none_or(|tag| tag == file.etag || tag == file.last_modified);
-    let range = headers.get("range").filter(|_| is_current);
+    let range = headers.get("range");
+    let is_current =
+        range.is_some() && headers.get("if-range").is_none_or(|tag| tag == file.etag || tag == file.last_modified);
     let length = file.length_bytes;
-    let (status, part) = match ByteRange::parse(range, length) {
+    let (status, part) = match ByteRange::parse(range.filter(|_| is_current), length) {
         ByteRange::Whole => (200, 0..length),
         ByteRange::Part(part) => (206, part),
-        ByteRange::Unsatisfiable => {
-            let refused = Response::text(416, "the file does not have these bytes");
-            return validated(refused).with("Content-Range", format!("bytes */{length}"));
-        }
+        ByteRange::Unsatisfiable => return nothing(416).with("Content-Range", format!("bytes */{length}")),
     };
-    let slice = FileSlice { file: Arc::clone(&file.file), offset: part.start, length_bytes: part.end - part.start };
-    let mut response = Response::file(status, content_type, slice);
-    if status == 206 {
-        response = response.with("Content-Range", format!("bytes {}-{}/{length}", part.start, part.end - 1));
-    }
-    if length == 0 {
-        response.body = Body::Whole(Segment::Bytes(bytes::Bytes::new()));
-    }
-    validated(response)
-}
-
-fn content_type(path: &str) -> &'static str {
-    match path.rsplit_once('.').map(|(_, end)| end) {
-        Some("rpm") => "application/x-rpm",
-        Some("xml") => "text/xml",
-        Some("gz") => "application/gzip",
-        Some("json") => "application/json",
-        _ => "application/octet-stream",
+    let body = match &file.content {
+        Some(content) => Segment::Bytes(content.slice(part.start as usize..part.end as usize)),
+        None => Segment::File(FileSlice {
+            file: Arc::clone(&file.file),
+            offset: part.start,
+            length_bytes: part.end - part.start,
+        }),
+    };
+    let response = validated(Response::with_body(status, Body::Whole(body)));
+    match status {
+        206 => response.with("Content-Range", format!("bytes {}-{}/{length}", part.start, part.end - 1)),
+        _ => response,
     }
 }

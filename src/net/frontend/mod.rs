@@ -189,7 +189,7 @@ impl Running {
         tokio::spawn(shared.seeds.door().run(peers));
         tokio::spawn(keep_up(Arc::clone(&shared)));
         let service = Arc::new(Routes::new(Arc::clone(&shared)));
-        let served = server::Options { upload, tls: Some(tls), log: log.clone(), stop: stopped };
+        let served = server::Options { upload, has_threads: true, tls: Some(tls), log: log.clone(), stop: stopped };
         let serving = tokio::spawn(server::serve(listener, service, served));
         log.info(
             "serving",

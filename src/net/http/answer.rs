@@ -42,17 +42,14 @@ impl AnswerHead {
     pub(super) fn decode(bytes: &[u8]) -> std::io::Result<Option<(Self, usize)>> {
         let bad = |why: &'static str| Error::new(ErrorKind::InvalidData, why);
         let mut fields = [httparse::EMPTY_HEADER; FIELDS_MAX];
-        let length = match httparse::Response::new(&mut fields).parse(bytes) {
+        let mut parser = httparse::Response::new(&mut fields);
+        let length = match parser.parse(bytes) {
             Ok(httparse::Status::Complete(length)) if length <= HEAD_BYTES_MAX => length,
             Ok(httparse::Status::Partial) => return Ok(None),
             _ => return Err(bad("the answer is not HTTP")),
         };
-        let raw = Bytes::copy_from_slice(&bytes[..length]);
-        let mut fields = [httparse::EMPTY_HEADER; FIELDS_MAX];
-        let mut parser = httparse::Response::new(&mut fields);
-        let _ = parser.parse(&raw);
         let status = parser.code.ok_or(bad("the answer has no status"))?;
-        let headers = Headers::locate(&raw, parser.headers);
+        let headers = Headers::locate(&bytes[..length], parser.headers);
         let keeps_alive = match parser.version {
             Some(1) => !headers.has_word("connection", "close"),
             _ => headers.has_word("connection", "keep-alive"),

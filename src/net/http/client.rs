@@ -358,7 +358,7 @@ mod tests {
         let listener = server::listen("127.0.0.1:0".parse().expect("an address")).expect("a port");
         let address = listener.local_addr().expect("bound");
         let upload = rate.map(|rate| Arc::new(Bucket::new(rate)));
-        let options = server::Options { upload, tls: None, log: Log::silent(), stop: stopped };
+        let options = server::Options { upload, has_threads: false, tls: None, log: Log::silent(), stop: stopped };
         let task = tokio::spawn(server::serve(listener, Arc::new(Echo(Arc::new(file))), options));
         let (origin, _) = Origin::parse(&format!("http://{address}")).expect("a URL");
         (Client::new(origin, None), stop, task)

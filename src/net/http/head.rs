@@ -16,8 +16,8 @@ pub struct Headers {
 
 impl Headers {
     /// The fields that a parser found in these bytes.
-    pub(super) fn locate(raw: &Bytes, parsed: &[httparse::Header<'_>]) -> Self {
-        let base = raw.as_ptr() as usize;
+    pub(super) fn locate(bytes: &[u8], parsed: &[httparse::Header<'_>]) -> Self {
+        let base = bytes.as_ptr() as usize;
         let span = |part: &[u8]| {
             let start = part.as_ptr() as usize - base;
             [start as u16, (start + part.len()) as u16]
@@ -29,7 +29,7 @@ impl Headers {
                 [a, b, c, d]
             })
             .collect();
-        Self { raw: raw.clone(), fields }
+        Self { raw: Bytes::copy_from_slice(bytes), fields }
     }
 
     /// Every name and value, in the order sent; a value that is not UTF-8 is left out.
@@ -143,22 +143,29 @@ impl RequestHead {
         if length > usize::from(u16::MAX) {
             return Err(BadHead(431));
         }
-        let raw = Bytes::copy_from_slice(&bytes[..length]);
-        // Parsed once more over the copy that is kept: fields are slices of it.
-        let mut fields = [httparse::EMPTY_HEADER; FIELDS_MAX];
-        let mut parser = httparse::Request::new(&mut fields);
-        let complete = parser.parse(&raw).is_ok_and(|status| status.is_complete());
-        let (Some(method), Some(target), true) = (parser.method, parser.path, complete) else {
-            return Err(BadHead(400));
-        };
+        let (Some(method), Some(target)) = (parser.method, parser.path) else { return Err(BadHead(400)) };
         let target = Target::parse(target).ok_or(BadHead(400))?;
         let head = Self {
             method: method.to_owned(),
             target,
             is_1_1: parser.version == Some(1),
-            headers: Headers::locate(&raw, parser.headers),
+            headers: Headers::locate(&bytes[..length], parser.headers),
         };
         Ok(Some((head, length)))
+    }
+
+    /// The length of the body that follows. A head that tells it in more than one way, or by chunks, is refused, and
+    /// with it everything that comes behind: nobody else may have understood another length.
+    pub fn body_bytes(&self) -> Result<u64, BadHead> {
+        if self.headers.get("transfer-encoding").is_some() {
+            return Err(BadHead(411));
+        }
+        let mut told = self.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("content-length"));
+        match (told.next(), told.next()) {
+            (None, _) => Ok(0),
+            (Some(_), None) => self.headers.number("content-length").ok_or(BadHead(400)),
+            _ => Err(BadHead(400)),
+        }
     }
 
     /// Whether the connection stays open after the answer.
@@ -217,6 +224,27 @@ mod tests {
         assert_eq!(Target::parse("http://host").map(|target| target.path), Some("/".into()));
         assert_eq!(Target::parse("http:///x"), None);
         assert_eq!(Target::parse("*"), None);
+    }
+
+    #[test]
+    fn a_body_has_one_length_or_its_request_is_refused() {
+        for (fields, expected) in [
+            ("", Ok(0)),
+            ("Content-Length: 12\r\n", Ok(12)),
+            ("Content-Length: 12\r\nContent-Length: 12\r\n", Err(BadHead(400))),
+            ("Content-Length: 12\r\ncontent-length: 13\r\n", Err(BadHead(400))),
+            ("Content-Length: +12\r\n", Err(BadHead(400))),
+            ("Content-Length: 1 2\r\n", Err(BadHead(400))),
+            ("Content-Length:\r\n", Err(BadHead(400))),
+            ("Content-Length: 0x10\r\n", Err(BadHead(400))),
+            ("Content-Length: 99999999999999999999\r\n", Err(BadHead(400))),
+            ("Transfer-Encoding: chunked\r\n", Err(BadHead(411))),
+            ("Content-Length: 3\r\nTransfer-Encoding: xchunked\r\n", Err(BadHead(411))),
+        ] {
+            let text = format!("POST / HTTP/1.1\r\n{fields}\r\n");
+            let (head, _) = RequestHead::decode(text.as_bytes()).expect("good").expect("whole");
+            assert_eq!(head.body_bytes(), expected, "{fields}");
+        }
     }
 
     #[test]

@@ -6,17 +6,22 @@
 
 mod answer;
 pub mod client;
+mod conversation;
 mod head;
+mod overseer;
 mod places;
 mod range;
 mod response;
+mod sender;
 pub mod server;
 mod stream;
+mod workers;
 
 pub use answer::Answer;
 pub use head::{Headers, Request, RequestHead, Target};
 pub use range::{ByteRange, content_range};
 pub use response::{Body, FileSlice, Response, Segment, http_date};
+pub(in crate::net) use sender::send_file;
 pub use server::Service;
 pub use stream::Stream;
 pub(in crate::net) use stream::connect;

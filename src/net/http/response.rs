@@ -1,6 +1,7 @@
 //! An answer: status, fields, and a body that is bytes, a slice of a file, or a stream of both.
 
 use bytes::Bytes;
+use std::cell::RefCell;
 use std::fs::File;
 use std::io::Write;
 use std::sync::Arc;
@@ -60,6 +61,8 @@ pub struct Response {
     pub status: u16,
     /// Fields beside `Content-Length`, `Transfer-Encoding`, `Connection`, `Date`.
     pub headers: Vec<(&'static str, String)>,
+    /// More fields, as lines that were made beforehand, each with its end.
+    pub prepared: Option<Arc<str>>,
     /// The body.
     pub body: Body,
     /// Counts the bytes of the body as they leave.
@@ -71,13 +74,12 @@ pub struct Response {
 impl Response {
     /// An answer with this body.
     pub fn new(status: u16, content_type: &str, body: impl Into<Bytes>) -> Self {
-        Self {
-            status,
-            headers: vec![("Content-Type", content_type.to_owned())],
-            body: Body::Whole(Segment::Bytes(body.into())),
-            sent: None,
-            is_last: false,
-        }
+        Self::with_body(status, Body::Whole(Segment::Bytes(body.into()))).with("Content-Type", content_type)
+    }
+
+    /// An answer with this body and no fields.
+    pub fn with_body(status: u16, body: Body) -> Self {
+        Self { status, headers: Vec::new(), prepared: None, body, sent: None, is_last: false }
     }
 
     /// An answer of one line of text.
@@ -87,12 +89,12 @@ impl Response {
 
     /// A part of a file, or all of it.
     pub fn file(status: u16, content_type: &str, slice: FileSlice) -> Self {
-        Self { body: Body::Whole(Segment::File(slice)), ..Self::new(status, content_type, Bytes::new()) }
+        Self::with_body(status, Body::Whole(Segment::File(slice))).with("Content-Type", content_type)
     }
 
     /// A body as it comes.
     pub fn stream(status: u16, length_bytes: Option<u64>, segments: mpsc::Receiver<Segment>) -> Self {
-        Self { status, headers: Vec::new(), body: Body::Stream { length_bytes, segments }, sent: None, is_last: false }
+        Self::with_body(status, Body::Stream { length_bytes, segments })
     }
 
     /// Adds a field. A value that would end the line is left out.
@@ -121,7 +123,12 @@ impl Response {
     /// Writes the head.
     pub(super) fn write_head(&self, out: &mut Vec<u8>, keeps_alive: bool, is_1_1: bool) {
         let status = self.status;
-        let _ = write!(out, "HTTP/1.1 {status} {}\r\nServer: rocks\r\nDate: {}\r\n", reason(status), date_now());
+        let _ = write!(out, "HTTP/1.1 {status} {}\r\nServer: rocks\r\nDate: ", reason(status));
+        put_date(out);
+        out.extend_from_slice(b"\r\n");
+        if let Some(prepared) = &self.prepared {
+            out.extend_from_slice(prepared.as_bytes());
+        }
         for (name, value) in &self.headers {
             let _ = write!(out, "{name}: {value}\r\n");
         }
@@ -147,20 +154,19 @@ pub fn http_date(time: SystemTime) -> String {
     jiff::fmt::rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&stamp).unwrap_or_default()
 }
 
-/// The present time as HTTP writes it, made once a second.
-fn date_now() -> Arc<str> {
-    static LAST: std::sync::Mutex<Option<(u64, Arc<str>)>> = std::sync::Mutex::new(None);
+/// Writes the present time as HTTP does; each thread makes it once a second.
+fn put_date(out: &mut Vec<u8>) {
+    thread_local! {
+        static LAST: RefCell<(u64, String)> = const { RefCell::new((u64::MAX, String::new())) };
+    }
     let now = SystemTime::now();
     let second = now.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
-    let mut last = LAST.lock().expect("nobody panics while holding the date");
-    match &*last {
-        Some((of, date)) if *of == second => Arc::clone(date),
-        _ => {
-            let date: Arc<str> = http_date(now).into();
-            *last = Some((second, Arc::clone(&date)));
-            date
+    LAST.with_borrow_mut(|(of, date)| {
+        if *of != second {
+            (*of, *date) = (second, http_date(now));
         }
-    }
+        out.extend_from_slice(date.as_bytes());
+    });
 }
 
 /// The words of a status.

@@ -3,7 +3,7 @@
 use super::owner::Input;
 use super::supply::Supply;
 use crate::cache::Part;
-use crate::net::http::server::send_file;
+use crate::net::http::send_file;
 use crate::net::rate::Bucket;
 use crate::swarm::{Event, Message, PeerKey, RawBlock};
 use crate::torrent::{Block, InfoHash, PeerId};

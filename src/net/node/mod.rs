@@ -255,7 +255,8 @@ fn open_door(
     let listener = server::listen(at)?;
     let at = listener.local_addr().map_err(|source| NetError::Listen { address: at, source })?;
     let door = Arc::new(Door::new(Arc::clone(client), at, options.bind, words, log.clone()));
-    let served = server::Options { upload: None, tls: None, log: log.clone(), stop: stopped.clone() };
+    let served =
+        server::Options { upload: None, has_threads: false, tls: None, log: log.clone(), stop: stopped.clone() };
     tokio::spawn(server::serve(listener, Arc::clone(&door), served));
     Ok(Some(door))
 }

@@ -128,7 +128,17 @@ impl Bed {
         let serve = || {
             let listener = server::listen("127.0.0.1:0".parse().expect("an address")).expect("a port");
             let at = listener.local_addr().expect("bound");
-            (listener, at, server::Options { upload: None, tls: None, log: Log::silent(), stop: stopped.clone() })
+            (
+                listener,
+                at,
+                server::Options {
+                    upload: None,
+                    has_threads: false,
+                    tls: None,
+                    log: Log::silent(),
+                    stop: stopped.clone(),
+                },
+            )
         };
         let (listener, at, options) = serve();
         let mut files: HashMap<String, Bytes> =

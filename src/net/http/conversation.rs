@@ -1,0 +1,131 @@
+//! One connection: reads one request at a time, hands it to the service, sends its answer.
+
+use super::head::{BadHead, Request, RequestHead};
+use super::overseer::Lease;
+use super::response::Response;
+use super::sender::Sender;
+use super::server::{BODY_BYTES_MAX, HEAD_BYTES_MAX, IDLE_SECS_MAX, Options, REQUEST_SECS_MAX, Service};
+use super::stream::Stream;
+use bytes::Bytes;
+use std::mem::MaybeUninit;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::task::{Poll, ready};
+use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
+use tokio::net::TcpStream;
+
+/// What is read from a socket at a time.
+const READ_BYTES: usize = 4 << 10;
+/// The memory that a connection at rest keeps for its next request.
+const REST_BYTES_KEPT: usize = 1 << 10;
+/// The first byte of a TLS handshake.
+const TLS_HANDSHAKE: u8 = 0x16;
+
+/// Serves one connection until either side ends it.
+pub(super) async fn hold<S: Service>(
+    tcp: std::net::TcpStream,
+    peer: SocketAddr,
+    service: &S,
+    options: &Options,
+    lease: &Lease,
+) -> std::io::Result<()> {
+    let tcp = TcpStream::from_std(tcp)?;
+    tcp.set_nodelay(true)?;
+    let Some(mut stream) = secure(tcp, options, lease).await? else { return Ok(()) };
+    let local = stream.tcp().local_addr()?;
+    let is_secure = matches!(stream, Stream::Tls(_));
+    let mut unread = Vec::new();
+    let mut sender = Sender::new(options.upload.as_deref(), lease);
+    loop {
+        let (head, body) = match read_request(&mut stream, &mut unread, lease).await? {
+            Ok(Some(request)) => request,
+            Ok(None) => return Ok(()),
+            Err(BadHead(status)) => {
+                let mut response = Response::text(status, "this request cannot be read");
+                response.is_last = true;
+                return sender.send(&mut stream, response, true, false).await.map(|_| ());
+            }
+        };
+        lease.waits();
+        let (is_head, is_1_1, keeps_alive) = (head.method == "HEAD", head.is_1_1, head.keeps_alive());
+        let response = service.call(Request { head, body, peer, local, is_secure }).await;
+        let needs_end = response.length_bytes().is_none() && !is_1_1;
+        let keeps_alive = keeps_alive && !response.is_last && !needs_end && !lease.stops();
+        let response = Response { is_last: !keeps_alive, ..response };
+        if !sender.send(&mut stream, response, is_1_1, is_head).await? || !keeps_alive {
+            return stream.shutdown().await;
+        }
+    }
+}
+
+/// Shakes hands where the first byte is a TLS handshake's and TLS is offered; none where the client has gone.
+async fn secure(tcp: TcpStream, options: &Options, lease: &Lease) -> std::io::Result<Option<Stream>> {
+    let Some(tls) = &options.tls else { return Ok(Some(Stream::Plain(tcp))) };
+    let mut first = [0];
+    lease.limits(IDLE_SECS_MAX);
+    match tcp.peek(&mut first).await? {
+        0 => Ok(None),
+        _ if first[0] == TLS_HANDSHAKE => {
+            lease.limits(REQUEST_SECS_MAX);
+            Ok(Some(Stream::Tls(Box::new(tls.accept(tcp).await?.into()))))
+        }
+        _ => Ok(Some(Stream::Plain(tcp))),
+    }
+}
+
+/// Reads some bytes behind those that are there; none came where the client has ended. While nothing comes, no memory is
+/// held for it.
+async fn read_some(stream: &mut Stream, unread: &mut Vec<u8>) -> std::io::Result<usize> {
+    std::future::poll_fn(|context| {
+        let mut memory = [const { MaybeUninit::uninit() }; READ_BYTES];
+        let mut buffer = ReadBuf::uninit(&mut memory);
+        ready!(Pin::new(&mut *stream).poll_read(context, &mut buffer))?;
+        unread.extend_from_slice(buffer.filled());
+        Poll::Ready(Ok(buffer.filled().len()))
+    })
+    .await
+}
+
+/// Reads a request: none where the client ended the connection, or it is time to stop.
+async fn read_request(
+    stream: &mut Stream,
+    unread: &mut Vec<u8>,
+    lease: &Lease,
+) -> std::io::Result<Result<Option<(RequestHead, Bytes)>, BadHead>> {
+    if unread.is_empty() {
+        unread.shrink_to(REST_BYTES_KEPT);
+        lease.rests();
+        if lease.stops() || read_some(stream, unread).await? == 0 {
+            return Ok(Ok(None));
+        }
+    }
+    lease.limits(REQUEST_SECS_MAX);
+    let (head, head_bytes) = loop {
+        match RequestHead::decode(unread) {
+            Ok(Some(read)) => break read,
+            Ok(None) if unread.len() >= HEAD_BYTES_MAX => return Ok(Err(BadHead(431))),
+            Ok(None) => {}
+            Err(bad) => return Ok(Err(bad)),
+        }
+        if read_some(stream, unread).await? == 0 {
+            return Ok(Ok(None));
+        }
+    };
+    let body_bytes = match head.body_bytes() {
+        Ok(length) if length <= BODY_BYTES_MAX => length as usize,
+        Ok(_) => return Ok(Err(BadHead(413))),
+        Err(bad) => return Ok(Err(bad)),
+    };
+    let whole = head_bytes + body_bytes;
+    if whole > unread.len() && head.headers.has_word("expect", "100-continue") {
+        stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").await?;
+    }
+    while unread.len() < whole {
+        if read_some(stream, unread).await? == 0 {
+            return Ok(Ok(None));
+        }
+    }
+    let body = Bytes::copy_from_slice(&unread[head_bytes..whole]);
+    unread.drain(..whole);
+    Ok(Ok(Some((head, body))))
+}

@@ -1,0 +1,204 @@
+//! Who watches over connections: each has a lease that says until when it may go on as it does. All are looked at once a
+//! second, so that no read and no write costs a timer.
+//!
+//! Invariant: a connection whose lease has run out ends within two seconds; one at rest ends with the word to stop, every
+//! other one [`STOP_SECS_MAX`] later at the latest.
+
+use super::server::{IDLE_SECS_MAX, STOP_SECS_MAX};
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+use tokio::sync::watch;
+use tokio::task::AbortHandle;
+
+/// How often the leases are looked at.
+const SWEEP: Duration = Duration::from_secs(1);
+/// How often it is seen whether connections have ended, after the word to stop.
+const STOPPING: Duration = Duration::from_millis(10);
+/// A lease without an end.
+const ENDLESS: u64 = u64::MAX << 1;
+
+/// Watches over the connections that one runtime serves.
+#[derive(Debug)]
+pub(super) struct Overseer {
+    began: Instant,
+    /// Seconds since then, as of the last look.
+    clock_secs: AtomicU64,
+    stops: AtomicBool,
+    kept: Mutex<Kept>,
+}
+
+#[derive(Debug, Default)]
+struct Kept {
+    next: u64,
+    /// Each connection's lease, and how to end it once it is known.
+    leases: HashMap<u64, (Arc<AtomicU64>, Option<AbortHandle>)>,
+}
+
+/// What a connection may do: the second at which it ends, and in the lowest bit whether it is at rest.
+#[derive(Debug)]
+pub(super) struct Lease {
+    overseer: Arc<Overseer>,
+    number: u64,
+    until: Arc<AtomicU64>,
+}
+
+impl Overseer {
+    pub(super) fn new() -> Arc<Self> {
+        Arc::new(Self {
+            began: Instant::now(),
+            clock_secs: AtomicU64::new(0),
+            stops: AtomicBool::new(false),
+            kept: Mutex::default(),
+        })
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().expect("nobody panics while holding the leases")
+    }
+
+    /// How many connections are watched over.
+    pub(super) fn count(&self) -> usize {
+        self.kept().leases.len()
+    }
+
+    /// Watches over a task that holds its lease as long as it lives.
+    pub(super) fn watch(self: &Arc<Self>, spawn: impl FnOnce(Lease) -> AbortHandle) {
+        let until = Arc::new(AtomicU64::new(ENDLESS));
+        let number = {
+            let mut kept = self.kept();
+            kept.next += 1;
+            let number = kept.next;
+            kept.leases.insert(number, (Arc::clone(&until), None));
+            number
+        };
+        let lease = Lease { overseer: Arc::clone(self), number, until };
+        lease.rests();
+        let task = spawn(lease);
+        // It may have ended already.
+        if let Some((_, end)) = self.kept().leases.get_mut(&number) {
+            *end = Some(task);
+        }
+    }
+
+    /// Looks after the leases until told to stop, then until every connection has ended.
+    pub(super) async fn run(&self, mut stop: watch::Receiver<bool>) {
+        let mut ticks = tokio::time::interval(SWEEP);
+        loop {
+            tokio::select! {
+                _ = ticks.tick() => self.sweep(),
+                // Whoever could say the word is gone without it: it will not be said, and nothing new comes in.
+                _ = stop.wait_for(|stop| *stop) => break,
+            }
+        }
+        self.stops.store(true, Ordering::SeqCst);
+        self.end_those(|until| until & 1 == 1);
+        let last = Instant::now() + Duration::from_secs(STOP_SECS_MAX);
+        while self.count() > 0 && Instant::now() < last {
+            tokio::time::sleep(STOPPING).await;
+        }
+        self.end_those(|_| true);
+    }
+
+    fn sweep(&self) {
+        let now = self.began.elapsed().as_secs();
+        self.clock_secs.store(now, Ordering::Relaxed);
+        self.end_those(|until| until >> 1 <= now);
+    }
+
+    fn end_those(&self, is_over: impl Fn(u64) -> bool) {
+        for (until, end) in self.kept().leases.values() {
+            if let Some(end) = end.as_ref().filter(|_| is_over(until.load(Ordering::SeqCst))) {
+                end.abort();
+            }
+        }
+    }
+}
+
+impl Lease {
+    /// From now on it waits for a request, as long as a connection may rest.
+    pub(super) fn rests(&self) {
+        self.until.store(self.after(IDLE_SECS_MAX) | 1, Ordering::SeqCst);
+    }
+
+    /// What is under way from now on may take so long.
+    pub(super) fn limits(&self, secs: u64) {
+        self.until.store(self.after(secs), Ordering::Relaxed);
+    }
+
+    /// What is under way from now on may take as long as it takes.
+    pub(super) fn waits(&self) {
+        self.until.store(ENDLESS, Ordering::Relaxed);
+    }
+
+    /// Whether it is time to stop.
+    pub(super) fn stops(&self) -> bool {
+        self.overseer.stops.load(Ordering::SeqCst)
+    }
+
+    /// So many seconds after the last look, which may be a second old.
+    fn after(&self, secs: u64) -> u64 {
+        (self.overseer.clock_secs.load(Ordering::Relaxed) + secs + 1) << 1
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        self.overseer.kept().leases.remove(&self.number);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A task that holds its lease as told, for ever.
+    fn held(overseer: &Arc<Overseer>, tell: impl FnOnce(&Lease) + Send + 'static) {
+        overseer.watch(|lease| {
+            let forever = async move {
+                tell(&lease);
+                std::future::pending::<()>().await;
+                drop(lease);
+            };
+            tokio::spawn(forever).abort_handle()
+        });
+    }
+
+    #[tokio::test]
+    async fn a_lease_that_ran_out_ends_its_connection_and_no_other() {
+        let overseer = Overseer::new();
+        held(&overseer, |lease| lease.limits(0));
+        held(&overseer, Lease::waits);
+        held(&overseer, Lease::rests);
+        tokio::task::yield_now().await;
+        overseer.end_those(|until| until >> 1 <= 1);
+        tokio::task::yield_now().await;
+        assert_eq!(overseer.count(), 2);
+        overseer.end_those(|until| until >> 1 <= IDLE_SECS_MAX + 1);
+        tokio::task::yield_now().await;
+        assert_eq!(overseer.count(), 1, "what waits without an end goes on");
+    }
+
+    #[tokio::test]
+    async fn with_the_word_to_stop_those_at_rest_end_and_the_others_may_finish() {
+        let overseer = Overseer::new();
+        held(&overseer, Lease::rests);
+        let (done, mut is_done) = tokio::sync::oneshot::channel();
+        overseer.watch(|lease| {
+            let busy = async move {
+                lease.waits();
+                while !lease.stops() {
+                    tokio::time::sleep(STOPPING).await;
+                }
+                let _ = done.send(());
+            };
+            tokio::spawn(busy).abort_handle()
+        });
+        let (_said, stop) = watch::channel(true);
+        tokio::task::yield_now().await;
+        overseer.run(stop).await;
+        assert_eq!(is_done.try_recv(), Ok(()));
+        assert_eq!(overseer.count(), 0);
+    }
+}
