@@ -31,12 +31,14 @@ pub fn acceptor(keys: &Keys, listener: SocketAddr) -> Result<TlsAcceptor, NetErr
     let chain = [identity.certificate_pem.as_bytes(), keys.authority.certificate_pem().as_bytes()];
     let certificates: Result<Vec<_>, _> = chain.into_iter().flat_map(CertificateDer::pem_slice_iter).collect();
     let key = PrivateKeyDer::from_pem_slice(identity.key_pem.as_bytes()).map_err(said)?;
-    let config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
+    let mut config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
         .with_safe_default_protocol_versions()
         .map_err(said)?
         .with_no_client_auth()
         .with_single_cert(certificates.map_err(said)?, key)
         .map_err(said)?;
+    // A machine keeps its connection: a ticket for the next one would be made for nothing, a herd's times over.
+    config.send_tls13_tickets = 0;
     Ok(TlsAcceptor::from(Arc::new(config)))
 }
 

@@ -3,7 +3,7 @@
 use super::table::BOOTS;
 use super::{Reader, StoreError, Writer};
 use crate::cluster::{Boot, BootAction, HostName, InstallState};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 /// How often in a row a machine may begin the same installation without a goodbye; then it starts the system on its
 /// disk until it is told to install again.
@@ -33,6 +33,26 @@ impl Reader {
             Ok(true)
         })?;
         Ok(boots)
+    }
+
+    /// The names of the hosts whose installation is to begin or goes on.
+    pub fn installing(&self) -> Result<HashSet<String>, StoreError> {
+        /// All of a record that this is about.
+        #[derive(serde::Deserialize)]
+        struct State {
+            state: Option<InstallState>,
+        }
+        let mut names = HashSet::new();
+        self.transaction.each(BOOTS, b"", |key, value| {
+            let name = String::from_utf8_lossy(key);
+            let record = |why| StoreError::Record { table: "boots".to_owned(), key: name.to_string(), why };
+            let boot: State = serde_json::from_slice(value).map_err(|error| record(error.to_string()))?;
+            if matches!(boot.state, Some(InstallState::Waiting | InstallState::Installing)) {
+                names.insert(name.into_owned());
+            }
+            Ok(true)
+        })?;
+        Ok(names)
     }
 }
 

@@ -26,6 +26,19 @@ impl Reader {
         Ok(hosts)
     }
 
+    /// Hands out one host after the other, in no order that matters: all of them need not fit into memory at once.
+    pub fn each_host(&self, mut visit: impl FnMut(Host)) -> Result<(), StoreError> {
+        self.transaction.each(HOSTS, b"", |key, value| {
+            let host = serde_json::from_slice(value).map_err(|error| StoreError::Record {
+                table: "hosts".to_owned(),
+                key: String::from_utf8_lossy(key).into_owned(),
+                why: error.to_string(),
+            })?;
+            visit(host);
+            Ok(true)
+        })
+    }
+
     /// The names of every host.
     pub fn host_names(&self) -> Result<Vec<HostName>, StoreError> {
         let keys = self.transaction.keys(HOSTS, b"")?;

@@ -100,6 +100,21 @@ impl Hosts {
         dropped
     }
 
+    pub(super) fn set_installing(&mut self, is_installing: impl Fn(&str) -> bool) -> Dropped {
+        let mut dropped = Vec::new();
+        for &number in self.by_name.values() {
+            let entry = &mut self.entries[number as usize];
+            entry.installing = is_installing(&entry.name);
+            if !entry.installing {
+                entry.reports = 0;
+                if !entry.swarms.is_empty() {
+                    dropped.push((number, entry.swarms.clone()));
+                }
+            }
+        }
+        dropped
+    }
+
     pub(super) fn replace(&mut self, host: TrackedHost) -> Dropped {
         let mut dropped = Vec::new();
         if let Some(&number) = self.by_name.get(&*host.name) {

@@ -1,6 +1,6 @@
 //! Which peers to point at. Soft state: a plain struct that takes `now`.
 //!
-//! A [`Tracker`] knows of hosts only what it is told ([`Tracker::set_hosts`], [`Tracker::host_changed`]) and of peers
+//! A [`Tracker`] knows of hosts only what it is told ([`Tracker::set_hosts`], [`Tracker::set_installing`]) and of peers
 //! only what they announce. Invariants: nobody is ever pointed at a machine that is not installing; a peer's address
 //! is that of its connection, never one it names; a host is at most once in a swarm; every count has a named limit.
 
@@ -106,6 +106,12 @@ impl Tracker {
     /// What is known of one host has changed, or it is new.
     pub fn host_changed(&mut self, host: TrackedHost) {
         let dropped = self.hosts.replace(host);
+        self.drop_hosts(dropped);
+    }
+
+    /// Tells of each host, by its name, whether it installs now. Whoever no longer does leaves its swarms at once.
+    pub fn set_installing(&mut self, is_installing: impl Fn(&str) -> bool) {
+        let dropped = self.hosts.set_installing(is_installing);
         self.drop_hosts(dropped);
     }
 

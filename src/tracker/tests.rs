@@ -72,11 +72,12 @@ type Way = fn(&mut Tracker);
 
 #[test]
 fn whoever_leaves_is_forgotten_at_once() {
-    let ways: [(&str, Way); 6] = [
+    let ways: [(&str, Way); 7] = [
         ("said stopped", |t| {
             t.announce(secs(1), ip(0), &Announce { event: Event::Stopped, ..announce(0, 0) }).expect("known");
         }),
         ("installed", |t| t.host_changed(host(0, None, false))),
+        ("one of many installed", |t| t.set_installing(|name| name != "compute-0")),
         ("removed", |t| t.set_hosts([host(1, None, true)])),
         ("moved to another address", |t| t.host_changed(TrackedHost { addresses: vec![ip(5)], ..host(0, None, true) })),
         ("silent", |t| t.sweep(Rhythm::OURS.expiry + secs(2))),
@@ -326,8 +327,14 @@ proptest! {
                     prop_assert_eq!(left > 0, reply.peers.first().is_some_and(|peer| peer.address.to_string() == SEED));
                 }
                 Step::Change { n, rack, installing: is } => {
-                    tracker.host_changed(host(n, rack, is));
+                    let was = installing.contains(&n);
                     if is { installing.insert(n); } else { installing.remove(&n); heard.remove(&n); }
+                    // Half of the hosts are told of one by one, the others as all who install.
+                    let is_told_alone = n % 2 == 0;
+                    tracker.host_changed(host(n, rack, if is_told_alone { is } else { was }));
+                    if !is_told_alone {
+                        tracker.set_installing(|name| installing.iter().any(|&n| *name == host(n, None, true).name));
+                    }
                 }
                 Step::ReplaceAll { installing: bits } => {
                     installing = (0..16).filter(|n| bits >> n & 1 == 1).collect();

@@ -78,9 +78,9 @@ async fn run(
     });
     let looking = picture::follow(Arc::clone(&shared), store, reachable_at(address))?;
     let (stop, stopped) = watch::channel(false);
-    for socket in sockets {
-        tokio::spawn(udp::answer(Arc::clone(&shared), socket));
-    }
+    let answering: Result<Vec<_>, _> =
+        sockets.into_iter().map(|socket| udp::Answering::start(Arc::clone(&shared), socket)).collect();
+    let answering = answering?;
     let serving = tokio::spawn(http::serve(Arc::clone(&shared), listener, stopped));
     tokio::spawn(metrics::summarise(Arc::clone(&shared)));
     log.info("tracking", &[("listen", &address)]);
@@ -89,7 +89,9 @@ async fn run(
     ended.await;
     log.info("stopping", &[]);
     stop.send_replace(true);
+    answering.iter().for_each(udp::Answering::stop);
     looking.stop();
+    answering.into_iter().for_each(udp::Answering::join);
     let _ = tokio::time::timeout(STOP, serving).await;
     Ok(())
 }

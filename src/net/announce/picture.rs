@@ -4,11 +4,11 @@
 //! a short while, so that a store whose lock somebody holds delays nothing here.
 
 use super::Shared;
-use crate::cluster::{Endpoint, Host, HostName, InstallState, Service};
+use crate::cluster::{Endpoint, Service};
 use crate::net::NetError;
 use crate::store::{Reader, Store, StoreError};
 use crate::tracker::TrackedHost;
-use std::collections::BTreeMap;
+use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -103,9 +103,11 @@ impl Looking {
 /// Looks once, then starts the thread that goes on looking and writes these addresses into the store.
 pub(super) fn follow(shared: Arc<Shared>, store: Store, addresses: Vec<SocketAddr>) -> Result<Looking, NetError> {
     let mut follower = Follower { shared: Arc::clone(&shared), store, known: None, failing: false };
+    // What it writes itself is news to it as well: written first, it is looked at once.
+    let (mut to_write, mut written) =
+        if follower.write_endpoints(&addresses) { (None, Some(addresses)) } else { (Some(addresses), None) };
     follower.look();
-    let (mut to_write, mut written) = (Some(addresses), None);
-    let mut last_try: Option<Instant> = None;
+    let mut last_try = Some(Instant::now());
     let body = move || {
         while follower.shared.picture.wait() {
             follower.look();
@@ -129,11 +131,11 @@ pub(super) fn follow(shared: Arc<Shared>, store: Store, addresses: Vec<SocketAdd
     Ok(Looking { shared, thread })
 }
 
-/// What the store said last.
+/// What was looked at last: the store's generation, and that of what is written by administrators.
+#[derive(Debug, Clone, Copy)]
 struct Known {
     generation: u64,
     facts_generation: u64,
-    told: BTreeMap<HostName, TrackedHost>,
 }
 
 struct Follower {
@@ -146,13 +148,13 @@ struct Follower {
 
 impl Follower {
     fn look(&mut self) {
-        match read(&self.store, self.known.as_ref()) {
+        match read(&self.store, self.known) {
             Ok(found) => {
                 if std::mem::take(&mut self.failing) {
                     self.shared.log.info("store-read-again", &[]);
                 }
                 if let Some((known, news)) = found {
-                    self.tell(&known, news);
+                    self.tell(news);
                     self.known = Some(known);
                 }
             }
@@ -165,13 +167,11 @@ impl Follower {
         self.shared.picture.looks.send_modify(|looks| *looks += 1);
     }
 
-    fn tell(&self, known: &Known, news: News) {
+    fn tell(&self, news: News) {
+        let mut tracker = self.shared.tracker();
         match news {
-            News::Changed(changed) => {
-                let mut tracker = self.shared.tracker();
-                changed.into_iter().for_each(|host| tracker.host_changed(host));
-            }
-            News::All => self.shared.tracker().set_hosts(known.told.values().cloned()),
+            News::Installing(names) => tracker.set_installing(|name| names.contains(name)),
+            News::All(hosts) => tracker.set_hosts(hosts),
         }
     }
 
@@ -214,52 +214,39 @@ impl Follower {
 
 /// What has changed since the last look.
 enum News {
-    Changed(Vec<TrackedHost>),
-    All,
+    /// Who is installing, at most.
+    Installing(HashSet<String>),
+    /// Anything.
+    All(Vec<TrackedHost>),
 }
 
 /// Looks at the store; none where it is as it was. While only installations go on, hosts are not read.
-fn read(store: &Store, known: Option<&Known>) -> Result<Option<(Known, News)>, StoreError> {
-    let found = store.read(|reader| {
+fn read(store: &Store, known: Option<Known>) -> Result<Option<(Known, News)>, StoreError> {
+    store.read(|reader| {
         let generation = reader.generation()?;
         if known.is_some_and(|known| known.generation == generation) {
             return Ok(None);
         }
         let facts_generation = reader.facts_generation()?;
+        let installing = reader.installing()?;
         let is_same = known.is_some_and(|known| known.facts_generation == facts_generation);
-        let hosts = if is_same { None } else { Some(read_hosts(reader)?) };
-        Ok(Some((generation, facts_generation, hosts, reader.boots()?)))
-    })?;
-    let Some((generation, facts_generation, hosts, boots)) = found else { return Ok(None) };
-    let nobody = BTreeMap::new();
-    let old = known.map_or(&nobody, |known| &known.told);
-    let is_replaced = hosts.is_some();
-    let mut told = hosts.unwrap_or_else(|| old.clone());
-    for (name, host) in &mut told {
-        let state = boots.get(name).and_then(|boot| boot.state);
-        host.installing = matches!(state, Some(InstallState::Waiting | InstallState::Installing));
-    }
-    let news = if is_replaced && old.keys().any(|name| !told.contains_key(name)) {
-        News::All
-    } else {
-        News::Changed(told.iter().filter(|(name, host)| old.get(*name) != Some(host)).map(|(_, h)| h.clone()).collect())
-    };
-    Ok(Some((Known { generation, facts_generation, told }, news)))
+        let news = if is_same { News::Installing(installing) } else { News::All(read_hosts(reader, &installing)?) };
+        Ok(Some((Known { generation, facts_generation }, news)))
+    })
 }
 
-/// All hosts, none of them installing yet.
-fn read_hosts(reader: &Reader) -> Result<BTreeMap<HostName, TrackedHost>, StoreError> {
+fn read_hosts(reader: &Reader, installing: &HashSet<String>) -> Result<Vec<TrackedHost>, StoreError> {
     let (networks, seed) = (reader.networks()?, reader.endpoint(Service::Seed)?);
-    let track = |host: Host| {
+    let mut hosts = Vec::new();
+    reader.each_host(|host| {
         let addresses: Vec<_> = host.interfaces.iter().filter_map(|interface| interface.ip).collect();
-        let tracked = TrackedHost {
-            name: host.name.to_string(),
+        hosts.push(TrackedHost {
             seed: addresses.first().and_then(|&ip| seed.as_ref()?.address_for(ip, &networks)),
             rack: host.rack,
-            installing: false,
+            installing: installing.contains(host.name.as_str()),
+            name: host.name.to_string(),
             addresses,
-        };
-        (host.name, tracked)
-    };
-    Ok(reader.hosts()?.into_iter().map(track).collect())
+        });
+    })?;
+    Ok(hosts)
 }

@@ -11,15 +11,17 @@ use crate::tracker::Refusal;
 use crate::wire::udp::{DATAGRAM_BYTES_MAX, Request, Response};
 use socket2::{Domain, Protocol, Socket, Type};
 use std::hash::BuildHasher;
-use std::net::{IpAddr, SocketAddr};
+use std::io::ErrorKind;
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
 use std::time::Duration;
-use tokio::net::UdpSocket;
 
 /// A connection id is good until the end of the window after the one it was given in.
 const WINDOW_SECS: u64 = 60;
-/// How many datagrams are answered before other tasks have their turn.
-const DATAGRAMS_AT_ONCE: usize = 64;
+/// How often a thread sees whether to stop.
+const STOP_LOOK: Duration = Duration::from_millis(200);
 /// What the system keeps of datagrams that were not read yet: a herd of ten thousand.
 const BUFFER_BYTES: usize = 4 * 1024 * 1024;
 /// How long nothing is read after the system refused to.
@@ -37,40 +39,71 @@ pub(super) fn bind_all(address: SocketAddr) -> Result<Vec<UdpSocket>, NetError> 
 }
 
 fn bind(address: SocketAddr) -> Result<UdpSocket, NetError> {
-    let open = || {
+    let open = || -> std::io::Result<UdpSocket> {
         let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
         // TCP on the same port was had first, so that no other tracker listens here.
         socket.set_reuse_address(true)?;
         // A smaller one is only slower.
         let _ = socket.set_recv_buffer_size(BUFFER_BYTES);
-        socket.set_nonblocking(true)?;
+        socket.set_read_timeout(Some(STOP_LOOK))?;
+        // A client that takes no answers holds up nobody.
+        socket.set_write_timeout(Some(ERROR_PAUSE))?;
         socket.bind(&address.into())?;
-        UdpSocket::from_std(socket.into())
+        Ok(UdpSocket::from(socket))
     };
     open().map_err(|source| NetError::Listen { address, source })
 }
 
-/// Answers one socket's datagrams for ever.
-pub(super) async fn answer(shared: Arc<Shared>, socket: UdpSocket) {
+/// Answers one socket's datagrams, on a thread of its own that waits for nothing else: what wakes it is read at once.
+pub(super) struct Answering {
+    stop: Arc<AtomicBool>,
+    thread: JoinHandle<()>,
+}
+
+impl Answering {
+    /// Starts it.
+    pub(super) fn start(shared: Arc<Shared>, socket: UdpSocket) -> Result<Self, NetError> {
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = Arc::clone(&stop);
+        let work = move || answer(&shared, &socket, &stopped);
+        let thread = std::thread::Builder::new().name("announce-udp".to_owned()).spawn(work);
+        let thread = thread.map_err(|error| NetError::Said(format!("cannot start a thread: {error}")))?;
+        Ok(Self { stop, thread })
+    }
+
+    /// Has it end soon.
+    pub(super) fn stop(&self) {
+        self.stop.store(true, Ordering::Relaxed);
+    }
+
+    /// Waits for its end.
+    pub(super) fn join(self) {
+        // It panics in no case we know of; if it did, there is nothing left to wait for.
+        let _ = self.thread.join();
+    }
+}
+
+fn answer(shared: &Shared, socket: &UdpSocket, stop: &AtomicBool) {
     let mut buffer = [0; DATAGRAM_BYTES_MAX];
     let mut out = Vec::with_capacity(DATAGRAM_BYTES_MAX);
-    loop {
-        if let Err(error) = socket.readable().await {
-            shared.log.warning("receive-failed", &[("why", &error)]);
-            tokio::time::sleep(ERROR_PAUSE).await;
-            continue;
-        }
-        for _ in 0..DATAGRAMS_AT_ONCE {
-            // An unreachable client's complaint may come in place of a datagram: then the next one is read.
-            let Ok((count, from)) = socket.try_recv_from(&mut buffer) else { break };
-            out.clear();
-            answer_one(&shared, from.ip().to_canonical(), &buffer[..count], &mut out);
-            if !out.is_empty() {
-                // Where the answer cannot leave, the client asks again.
-                let _ = socket.try_send_to(&out, from);
+    while !stop.load(Ordering::Relaxed) {
+        match socket.recv_from(&mut buffer) {
+            Ok((count, from)) => {
+                out.clear();
+                answer_one(shared, from.ip().to_canonical(), &buffer[..count], &mut out);
+                if !out.is_empty() {
+                    // Where the answer cannot leave, the client asks again.
+                    let _ = socket.send_to(&out, from);
+                }
+            }
+            // It is time to see whether to stop; or an unreachable client's complaint comes in place of a datagram.
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}
+            Err(error) if matches!(error.kind(), ErrorKind::ConnectionRefused | ErrorKind::HostUnreachable) => {}
+            Err(error) => {
+                shared.log.warning("receive-failed", &[("why", &error)]);
+                std::thread::sleep(ERROR_PAUSE);
             }
         }
-        tokio::task::yield_now().await;
     }
 }
 

@@ -13,7 +13,7 @@ use tokio::io::{AsyncWriteExt, Interest};
 use tokio::net::TcpStream;
 
 /// The most that one `sendfile` is asked for: another connection's turn comes soon.
-const SENDFILE_BYTES_MAX: u64 = 1 << 20;
+const SENDFILE_BYTES_MAX: u64 = 2 << 20;
 /// What is booked at a told rate at a time: a booking should be short.
 const PACED_BYTES_MAX: u64 = 16 << 10;
 /// What a TLS connection reads of a file at a time.
