@@ -25,3 +25,6 @@ pub(in crate::net) use sender::send_file;
 pub use server::Service;
 pub use stream::Stream;
 pub(in crate::net) use stream::connect;
+
+#[cfg(test)]
+mod tests;
