@@ -6,8 +6,9 @@
 use super::config::{HTTP_ALONE, HTTP_BESIDE_PEERS};
 use super::event::{Action, Source, WebSeedOutcome};
 use super::extension::{self, NAMED_PIECES_MAX};
+use super::flights::{Flight, FlightKind};
 use super::message::Message;
-use super::pieces::{Flight, FlightKind, State};
+use super::pieces::State;
 use super::session::Session;
 use crate::torrent::PieceIndex;
 use std::time::Duration;
@@ -137,7 +138,7 @@ impl Session {
             return self.wake_at(self.fallback.http_not_before);
         }
         let starving_for = self.fallback.starving_since.map(|since| now.saturating_sub(since));
-        let has_http = self.pieces.flights().values().flatten().any(|flight| flight.source == Source::WebSeed);
+        let has_http = self.pieces.flights().iter().any(|flight| flight.source == Source::WebSeed);
         let is_alone = self.peers.iter().all(|peer| peer.have.is_none() && !peer.is_frontend)
             && !(self.contacts.frontend_may_come() && starving_for.is_some_and(|time| time < ALONE_AFTER));
         let is_starving = starving_for.is_some_and(|time| time >= DESPERATE_AFTER);
@@ -156,7 +157,7 @@ impl Session {
     }
 
     fn fetch_pieces(&mut self, now: Duration, at_once: usize, only_demanded: bool) {
-        let flying = self.pieces.flights().values().flatten().filter(|flight| flight.source == Source::WebSeed).count();
+        let flying = self.pieces.flights().iter().filter(|flight| flight.source == Source::WebSeed).count();
         for _ in flying..at_once {
             let piece = self.demand.iter().find(|piece| self.pieces.idle().has(*piece));
             let piece = piece.or_else(|| {
@@ -165,25 +166,14 @@ impl Session {
                 if only_demanded { None } else { idle().find(nobody_has).or_else(|| idle().next()) }
             });
             let Some(piece) = piece else { return };
-            let flight = Flight {
-                source: Source::WebSeed,
-                asked_at: now,
-                moved_at: now,
-                waiting: Vec::new(),
-                next_offset: 0,
-                got_bytes: 0,
-                is_overdue: false,
-                kind: FlightKind::Normal,
-            };
-            self.pieces.fly(piece, flight);
+            self.pieces.fly(Flight::new(now, piece, Source::WebSeed, FlightKind::Normal));
             self.peers.count_useful(piece, false);
             self.act(Action::FetchHttp { piece });
         }
     }
 
     pub(super) fn on_web_seed(&mut self, now: Duration, piece: PieceIndex, outcome: WebSeedOutcome) {
-        let is_flying =
-            (self.pieces.flights().get(&piece).into_iter().flatten()).any(|flight| flight.source == Source::WebSeed);
+        let is_flying = self.pieces.flights().of(piece).iter().any(|flight| flight.source == Source::WebSeed);
         match outcome {
             WebSeedOutcome::Received => {
                 let length = u64::from(self.layout.payload_len(piece));

@@ -10,6 +10,7 @@ mod demand;
 mod event;
 mod extension;
 mod fallback;
+mod flights;
 mod incoming;
 mod message;
 mod offers;

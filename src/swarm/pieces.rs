@@ -1,14 +1,13 @@
 //! What a session knows of every piece.
 //!
 //! Invariant: a piece is unwanted, idle (wanted and asked of nobody), in flight, being verified, or held: exactly one.
-//! `idle` and `held` are the sets of that state; `flights` has an entry for the pieces in flight and no others.
+//! `idle` and `held` are the sets of that state; `flights` has copies of the pieces in flight and of no others.
 
 use super::event::Source;
+use super::flights::{Flight, Flights};
 use super::random::scatter;
-use crate::torrent::{Bitfield, Block, Layout, PieceIndex};
-use std::collections::BTreeMap;
+use crate::torrent::{Bitfield, Layout, PieceIndex};
 use std::sync::Arc;
-use std::time::Duration;
 
 /// Where a piece stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,42 +19,13 @@ pub(super) enum State {
     Held,
 }
 
-/// One copy of a piece on its way.
-#[derive(Debug, Clone)]
-pub(super) struct Flight {
-    pub(super) source: Source,
-    pub(super) asked_at: Duration,
-    /// When the last block of it came, or `asked_at`.
-    pub(super) moved_at: Duration,
-    /// Blocks asked for and not yet come.
-    pub(super) waiting: Vec<Block>,
-    /// Where the next request begins.
-    pub(super) next_offset: u32,
-    /// Bytes that have come.
-    pub(super) got_bytes: u32,
-    /// It takes too long: its slot is given to another piece.
-    pub(super) is_overdue: bool,
-    pub(super) kind: FlightKind,
-}
-
-/// Why a piece is in flight.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum FlightKind {
-    /// It was the rarest one.
-    Normal,
-    /// The installer waits for it: it has the slot that is kept for that.
-    Demanded,
-    /// The frontend offered it, which no window counts.
-    Offer,
-}
-
 /// What a session knows of every piece.
 pub(super) struct Pieces {
     layout: Arc<Layout>,
     states: Vec<State>,
     idle: Bitfield,
     held: Bitfield,
-    flights: BTreeMap<PieceIndex, Vec<Flight>>,
+    flights: Flights,
     /// How many connected peers have it, the frontend's seed not counted.
     availability: Vec<u16>,
     /// Of those, how many in our own rack.
@@ -76,7 +46,7 @@ impl Pieces {
             states: vec![state; count as usize],
             idle: Bitfield::none(count),
             held,
-            flights: BTreeMap::new(),
+            flights: Flights::default(),
             availability: vec![0; count as usize],
             mates: vec![0; count as usize],
             missing_bytes: 0,
@@ -102,21 +72,18 @@ impl Pieces {
         pieces.for_each(|piece| _ = wanted.insert(piece));
         wanted
     }
-    pub(super) fn flights(&self) -> &BTreeMap<PieceIndex, Vec<Flight>> {
+    pub(super) fn flights(&self) -> &Flights {
         &self.flights
     }
-    pub(super) fn flights_of(&mut self, piece: PieceIndex) -> Option<&mut Vec<Flight>> {
-        self.flights.get_mut(&piece)
-    }
-    pub(super) fn flights_mut(&mut self) -> impl Iterator<Item = (&PieceIndex, &mut Vec<Flight>)> {
-        self.flights.iter_mut()
+    pub(super) fn flights_mut(&mut self) -> &mut Flights {
+        &mut self.flights
     }
     pub(super) fn missing_bytes(&self) -> u64 {
         self.missing_bytes
     }
     /// Pieces wanted and not held.
     pub(super) fn missing(&self) -> usize {
-        self.idle.count() as usize + self.flights.len() + self.verifying as usize
+        self.idle.count() as usize + self.flights.pieces() + self.verifying as usize
     }
     pub(super) fn availability(&self, piece: PieceIndex) -> u16 {
         self.availability[piece.get() as usize]
@@ -152,24 +119,21 @@ impl Pieces {
             State::Unwanted => {}
             _ => self.missing_bytes -= u64::from(self.layout.payload_len(piece)),
         }
-        self.flights.remove(&piece);
+        self.flights.take_all(piece);
         self.set(piece, State::Held);
     }
 
     /// Puts a copy into the air.
-    pub(super) fn fly(&mut self, piece: PieceIndex, flight: Flight) {
-        debug_assert!(matches!(self.state(piece), State::Idle | State::InFlight));
-        self.set(piece, State::InFlight);
-        self.flights.entry(piece).or_default().push(flight);
+    pub(super) fn fly(&mut self, flight: Flight) {
+        debug_assert!(matches!(self.state(flight.piece), State::Idle | State::InFlight));
+        self.set(flight.piece, State::InFlight);
+        self.flights.push(flight);
     }
 
     /// Takes a copy out of the air; the piece is idle again if it was the last one.
     pub(super) fn land(&mut self, piece: PieceIndex, source: Source) -> Option<Flight> {
-        let flights = self.flights.get_mut(&piece)?;
-        let at = flights.iter().position(|flight| flight.source == source)?;
-        let flight = flights.remove(at);
-        if flights.is_empty() {
-            self.flights.remove(&piece);
+        let (flight, is_last) = self.flights.take(piece, source)?;
+        if is_last {
             self.set(piece, State::Idle);
         }
         Some(flight)
@@ -178,7 +142,7 @@ impl Pieces {
     /// All its payload has come from this source. What else was in the air is given back.
     pub(super) fn arrive(&mut self, piece: PieceIndex, source: Source) -> Vec<Flight> {
         self.set(piece, State::Verifying(source));
-        self.flights.remove(&piece).unwrap_or_default()
+        self.flights.take_all(piece)
     }
 
     /// The digest was compared. Says whether the piece was being verified for this source at all.
@@ -234,9 +198,9 @@ impl Pieces {
             let state = self.state(piece);
             assert_eq!(state == State::Idle, self.idle.has(piece), "{piece} idle");
             assert_eq!(state == State::Held, self.held.has(piece), "{piece} held");
-            assert_eq!(state == State::InFlight, self.flights.contains_key(&piece), "{piece} in flight");
+            assert_eq!(state == State::InFlight, !self.flights.of(piece).is_empty(), "{piece} in flight");
         }
-        assert!(self.flights.values().all(|flights| !flights.is_empty()));
+        self.flights.check();
         let missing = |state: &&State| !matches!(state, State::Unwanted | State::Held);
         assert_eq!(self.states.iter().filter(missing).count(), self.missing());
     }

@@ -4,9 +4,10 @@
 use super::config::{self, ENDGAME_COPIES, ENDGAME_PIECES, IN_FLIGHT_PER_PEER};
 use super::event::{Action, PeerKey, Reason, Source};
 use super::extension;
+use super::flights::{Flight, FlightKind};
 use super::message::{Message, RawBlock};
 use super::peers::Peer;
-use super::pieces::{Flight, FlightKind, State, both};
+use super::pieces::{State, both};
 use super::session::Session;
 use crate::torrent::{Block, PieceIndex};
 use std::time::Duration;
@@ -34,10 +35,7 @@ impl Session {
     /// Whether this block was asked of this peer and is of use: only then is its payload worth keeping.
     pub fn expects(&self, peer: PeerKey, block: Block) -> bool {
         let asked = |flight: &Flight| flight.source == Source::Peer(peer) && flight.waiting.contains(&block);
-        match self.pieces.flights().get(&block.piece) {
-            Some(flights) if flights.iter().any(asked) => true,
-            _ => self.is_late(peer, block),
-        }
+        self.pieces.flights().of(block.piece).iter().any(asked) || self.is_late(peer, block)
     }
 
     /// Whether a piece that was given up comes after all, whole, and is still missing.
@@ -56,12 +54,8 @@ impl Session {
         while let Some(choice) = self.choose(now) {
             self.ask(now, choice);
         }
-        let is_starving = !self.pieces.idle().is_none() && !self.has_fresh_flight();
+        let is_starving = !self.pieces.idle().is_none() && self.pieces.flights().fresh().is_none();
         self.fallback.starving(now, is_starving);
-    }
-
-    fn has_fresh_flight(&self) -> bool {
-        self.pieces.flights().values().flatten().any(|flight| !flight.is_overdue)
     }
 
     fn choose(&mut self, now: Duration) -> Option<Choice> {
@@ -71,18 +65,15 @@ impl Session {
         if let Some(choice) = self.choose_offer() {
             return Some(choice);
         }
-        let (mut normal, mut demanded) = (0, 0);
-        for flight in self.pieces.flights().values().flatten().filter(|flight| !flight.is_overdue) {
-            normal += usize::from(flight.kind != FlightKind::Offer);
-            demanded += usize::from(flight.kind == FlightKind::Demanded);
-        }
+        let fresh = self.pieces.flights().fresh();
+        let (asked, demanded) = (fresh.normal + fresh.demanded, fresh.demanded);
         let window = self.pace.window();
         let waits = !self.demand.is_empty();
-        if waits && demanded == 0 && normal < window {
+        if waits && demanded == 0 && asked < window {
             let choice = self.choose_demanded(now).or_else(|| {
                 self.choose_copy(now, |session, piece| {
                     session.demand.contains(piece)
-                        && session.pieces.flights()[&piece].iter().all(|flight| flight.is_overdue)
+                        && session.pieces.flights().of(piece).iter().all(|flight| flight.is_overdue)
                 })
             });
             if choice.is_some() {
@@ -90,7 +81,7 @@ impl Session {
             }
         }
         let reserved = usize::from(waits && demanded == 0);
-        if normal + reserved >= window {
+        if asked + reserved >= window {
             return None;
         }
         self.choose_rarest(now)
@@ -136,7 +127,8 @@ impl Session {
     /// A second copy of a piece in flight, from somebody else: only of those that `may` names, and late already.
     fn choose_copy(&self, now: Duration, may: impl Fn(&Self, PieceIndex) -> bool) -> Option<Choice> {
         let patience = self.pace.piece_time() * 2;
-        for (&piece, flights) in self.pieces.flights() {
+        for flights in self.pieces.flights().by_piece() {
+            let piece = flights[0].piece;
             let is_late = |flight: &Flight| flight.is_overdue || now.saturating_sub(flight.moved_at) > patience;
             if flights.len() >= ENDGAME_COPIES || !flights.iter().all(is_late) || !may(self, piece) {
                 continue;
@@ -170,17 +162,7 @@ impl Session {
 
     fn ask(&mut self, now: Duration, Choice { peer: key, piece, kind }: Choice) {
         let was_idle = self.pieces.idle().has(piece);
-        let flight = Flight {
-            source: Source::Peer(key),
-            asked_at: now,
-            moved_at: now,
-            waiting: Vec::new(),
-            next_offset: 0,
-            got_bytes: 0,
-            is_overdue: false,
-            kind,
-        };
-        self.pieces.fly(piece, flight);
+        self.pieces.fly(Flight::new(now, piece, Source::Peer(key), kind));
         if was_idle {
             self.peers.count_useful(piece, false);
         }
@@ -200,8 +182,7 @@ impl Session {
         let Some(peer) = self.peers.get_mut(key) else { return };
         let (pipeline, block_bytes) = (peer.pipeline(), peer.block_bytes());
         let mut asked = Vec::new();
-        let flights = self.pieces.flights_of(piece).into_iter().flatten();
-        for flight in flights.filter(|flight| flight.source == Source::Peer(key)) {
+        if let Some(flight) = self.pieces.flights_mut().get_mut(piece, Source::Peer(key)) {
             while peer.blocks_out < pipeline && flight.next_offset < length {
                 let length_bytes = block_bytes.min(length - flight.next_offset);
                 let block = Block { piece, offset_bytes: flight.next_offset, length_bytes };
@@ -281,9 +262,8 @@ impl Session {
             false => self.totals.from_peers_bytes += length,
         }
         let piece = block.piece;
-        let flights = self.pieces.flights_of(piece).into_iter().flatten();
-        let flight = flights.into_iter().find(|flight| flight.source == source && flight.waiting.contains(&block));
-        if let Some(flight) = flight {
+        let flight = self.pieces.flights_mut().get_mut(piece, source);
+        if let Some(flight) = flight.filter(|flight| flight.waiting.contains(&block)) {
             flight.waiting.retain(|waiting| *waiting != block);
             flight.got_bytes += block.length_bytes;
             flight.moved_at = now;
@@ -316,13 +296,11 @@ impl Session {
 
     /// Keeps the pipeline of a peer full over all pieces that are in flight from it.
     fn ask_on_all(&mut self, key: PeerKey) {
-        let unfinished = |flight: &Flight, piece: PieceIndex| {
-            flight.source == Source::Peer(key) && flight.next_offset < self.layout.payload_len(piece)
+        let unfinished = |flight: &&Flight| {
+            flight.source == Source::Peer(key) && flight.next_offset < self.layout.payload_len(flight.piece)
         };
-        let pieces: Vec<PieceIndex> = (self.pieces.flights().iter())
-            .filter(|(piece, flights)| flights.iter().any(|flight| unfinished(flight, **piece)))
-            .map(|(piece, _)| *piece)
-            .collect();
+        let pieces: Vec<PieceIndex> =
+            self.pieces.flights().iter().filter(unfinished).map(|flight| flight.piece).collect();
         for piece in pieces {
             self.ask_on(key, piece);
         }
@@ -393,8 +371,7 @@ impl Session {
             return self.disconnect(now, key, Reason::OutOfRange);
         };
         let source = Source::Peer(key);
-        let flights = self.pieces.flights().get(&piece);
-        let was_asked = flights.into_iter().flatten().any(|flight| flight.source == source);
+        let was_asked = self.pieces.flights().of(piece).iter().any(|flight| flight.source == source);
         let backoff = self.random.around(self.pace.gap() * REJECTED_GAPS);
         let Some(peer) = self.peers.get_mut(key) else { return };
         peer.answered_at = now;
@@ -424,10 +401,7 @@ impl Session {
         let Some(peer) = self.peers.get_mut(key) else { return };
         peer.chokes_us = true;
         let source = Source::Peer(key);
-        let lost: Vec<PieceIndex> = (self.pieces.flights().iter())
-            .filter(|(_, flights)| flights.iter().any(|flight| flight.source == source))
-            .map(|(piece, _)| *piece)
-            .collect();
+        let lost = self.pieces.flights().from(source);
         for piece in lost {
             self.call_off(piece, source);
         }
@@ -441,23 +415,22 @@ impl Session {
         let mut hopeless = Vec::new();
         let mut next = None;
         let mut slow = Vec::new();
-        for (piece, flights) in self.pieces.flights_mut() {
-            for flight in flights.iter_mut() {
-                let Source::Peer(key) = flight.source else { continue };
-                let waited = now.saturating_sub(flight.moved_at);
-                let patience = if flight.kind == FlightKind::Offer { reassign_after * 2 } else { reassign_after };
-                if waited >= patience {
-                    hopeless.push((*piece, key));
-                    continue;
-                }
-                if waited >= overdue_after && !flight.is_overdue {
-                    flight.is_overdue = true;
-                    slow.push(key);
-                }
-                let due = flight.moved_at + if flight.is_overdue { patience } else { overdue_after };
-                next = Some(next.map_or(due, |next: Duration| next.min(due)));
+        self.pieces.flights_mut().overdue(|flight| {
+            let Source::Peer(key) = flight.source else { return false };
+            let waited = now.saturating_sub(flight.moved_at);
+            let patience = if flight.kind == FlightKind::Offer { reassign_after * 2 } else { reassign_after };
+            if waited >= patience {
+                hopeless.push((flight.piece, key));
+                return false;
             }
-        }
+            let is_overdue = flight.is_overdue || waited >= overdue_after;
+            if is_overdue && !flight.is_overdue {
+                slow.push(key);
+            }
+            let due = flight.moved_at + if is_overdue { patience } else { overdue_after };
+            next = Some(next.map_or(due, |next: Duration| next.min(due)));
+            is_overdue
+        });
         for key in slow {
             if let Some(peer) = self.peers.get_mut(key) {
                 peer.backoff_until = peer.backoff_until.max(now + overdue_after);

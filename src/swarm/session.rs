@@ -304,10 +304,7 @@ impl Session {
     /// Forgets a connection; what was in flight from it is idle again.
     pub(super) fn drop_peer(&mut self, now: Duration, key: PeerKey) {
         let source = Source::Peer(key);
-        let lost: Vec<PieceIndex> = (self.pieces.flights().iter())
-            .filter(|(_, flights)| flights.iter().any(|flight| flight.source == source))
-            .map(|(piece, _)| *piece)
-            .collect();
+        let lost = self.pieces.flights().from(source);
         for piece in lost {
             self.give_up(piece, source);
         }
@@ -520,7 +517,7 @@ impl Session {
     pub fn check(&self) {
         self.pieces.check();
         let idle = self.pieces.idle();
-        let all_flights = || self.pieces.flights().values().flatten();
+        let all_flights = || self.pieces.flights().iter();
         for peer in self.peers.iter() {
             let source = Source::Peer(peer.key);
             assert_eq!(peer.useful as usize, peer.have.iter().filter(|piece| idle.has(*piece)).count(), "useful");
@@ -534,7 +531,10 @@ impl Session {
         let peer_flights = all_flights().filter(|flight| flight.source != Source::WebSeed).count();
         assert_eq!(peer_flights, self.peers.iter().map(|peer| peer.flights).sum::<usize>(), "flights from nobody");
         assert!(self.peers.len() <= self.config.peers_max(), "peers");
-        assert!(self.pieces.flights().values().all(|flights| flights.len() <= super::config::ENDGAME_COPIES), "copies");
+        assert!(
+            self.pieces.flights().by_piece().all(|flights| flights.len() <= super::config::ENDGAME_COPIES),
+            "copies"
+        );
         assert_eq!(self.uploads.active(), self.peers.iter().filter(|peer| peer.counts_as_sending()).count(), "sending");
         self.contacts.check();
         self.offers.check(&self.peers, &self.pieces);
