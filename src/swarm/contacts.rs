@@ -132,10 +132,10 @@ impl Contacts {
         self.retry_frontend(now, address);
     }
     pub(super) fn lost(&mut self, now: Duration, peer: &Peer) {
-        self.connected.remove(&peer.address);
+        self.connected.remove(&peer.rest.address);
         self.connected.remove(&peer.listens_at());
         if peer.is_frontend {
-            self.retry_frontend(now, peer.address);
+            self.retry_frontend(now, peer.rest.address);
         }
     }
     fn retry_frontend(&mut self, now: Duration, address: SocketAddr) {

@@ -81,7 +81,7 @@ impl Session {
     fn ask_frontend(&mut self, now: Duration) {
         let Some((key, id)) = (self.peers.frontend())
             .filter(|peer| peer.is_ours() && peer.has_opened)
-            .map(|peer| (peer.key, peer.extension.ids[usize::from(extension::ASK)]))
+            .map(|peer| (peer.key, peer.rest.extension.ids[usize::from(extension::ASK)]))
         else {
             return;
         };
@@ -125,7 +125,7 @@ impl Session {
     pub(super) fn ask_for_spoiled(&mut self, piece: PieceIndex) {
         let frontend = self.peers.frontend().filter(|peer| peer.is_ours());
         if let Some(peer) = frontend.filter(|_| self.pieces.availability(piece) == 0) {
-            let (key, id) = (peer.key, peer.extension.ids[usize::from(extension::ASK)]);
+            let (key, id) = (peer.key, peer.rest.extension.ids[usize::from(extension::ASK)]);
             self.say(key, Message::Extended { id, payload: extension::encode_pieces(&[piece]) });
         }
     }
@@ -139,7 +139,7 @@ impl Session {
         }
         let starving_for = self.fallback.starving_since.map(|since| now.saturating_sub(since));
         let has_http = self.pieces.flights().iter().any(|flight| flight.source == Source::WebSeed);
-        let is_alone = self.peers.iter().all(|peer| peer.have.is_none() && !peer.is_frontend)
+        let is_alone = self.peers.iter().all(|peer| peer.have().is_none() && !peer.is_frontend)
             && !(self.contacts.frontend_may_come() && starving_for.is_some_and(|time| time < ALONE_AFTER));
         let is_starving = starving_for.is_some_and(|time| time >= DESPERATE_AFTER);
         let waits_too_long =

@@ -1,7 +1,7 @@
 //! What peers say: their pieces, their requests, their extensions. Everything is judged here; nothing that stood on the
 //! wire is believed to be in range.
 
-use super::config::{self, NONSENSE_MAX};
+use super::config::{self, NONSENSE_MAX, Role};
 use super::event::{PeerKey, Reason};
 use super::extension::{self, Handshake};
 use super::message::Message;
@@ -19,7 +19,10 @@ const REPORTS_PER_PEER_MAX: u32 = 16;
 impl Session {
     pub(super) fn on_message(&mut self, now: Duration, key: PeerKey, message: Message) {
         let Some(peer) = self.peers.get_mut(key) else { return };
-        (peer.heard_at, peer.ignored) = (now, 0);
+        peer.heard_at = now;
+        if self.config.role == Role::Seed {
+            peer.rest.ignored = 0;
+        }
         match message {
             Message::KeepAlive => {}
             Message::Interested | Message::NotInterested => self.on_interest(now, key),
@@ -62,12 +65,14 @@ impl Session {
         let is_idle = self.pieces.idle().has(piece);
         let Some(peer) = self.peers.get_mut(key) else { return };
         peer.has_opened = true;
-        if !peer.have.insert(piece) {
-            // The frontend may offer a piece again that was not taken the first time.
-            return if peer.is_frontend { self.fill(now) } else { self.nonsense(now, key, 1) };
-        }
         let (is_mate, is_frontend) = (peer.is_mate, peer.is_frontend);
-        peer.gained_at = now;
+        let Some(peer) = self.peers.gain(key, piece) else {
+            // The frontend may offer a piece again that was not taken the first time.
+            return if is_frontend { self.fill(now) } else { self.nonsense(now, key, 1) };
+        };
+        if self.config.role == Role::Seed {
+            peer.rest.gained_at = now;
+        }
         if is_idle {
             peer.useful += 1;
             if !peer.we_are_interested {
@@ -110,9 +115,7 @@ impl Session {
                 self.count_in(piece, is_mate);
             }
         }
-        if let Some(peer) = self.peers.get_mut(key) {
-            peer.have = field;
-        }
+        self.peers.open(key, field);
         self.show_interest();
         if self.is_seed() {
             self.offers.wants_changed();
@@ -130,7 +133,7 @@ impl Session {
                 };
                 let is_seed = self.is_seed();
                 if let Some(peer) = self.peers.get_mut(key).filter(|_| is_seed) {
-                    peer.want = Some(want);
+                    peer.rest.want = Some(want);
                     self.offers.wants_changed();
                     self.offer(now);
                 }
@@ -161,13 +164,15 @@ impl Session {
     /// A machine says that another one sent it a wrong piece; two that say so are believed.
     fn on_bad(&mut self, now: Duration, key: PeerKey, bad: PeerId) {
         let Some(peer) = self.peers.get_mut(key) else { return };
-        peer.reports += 1;
-        let (reporter, is_believed) = (peer.id, peer.reports <= REPORTS_PER_PEER_MAX);
+        peer.rest.reports += 1;
+        let (reporter, is_believed) = (peer.rest.id, peer.rest.reports <= REPORTS_PER_PEER_MAX);
         if !self.is_seed() || !is_believed {
             return self.nonsense(now, key, 1);
         }
-        let Some(accused) = self.peers.iter_mut().find(|peer| peer.id == bad && peer.id != reporter) else { return };
-        match accused.reported_by.replace(reporter) {
+        let Some(accused) = self.peers.iter_mut().find(|peer| peer.rest.id == bad && peer.rest.id != reporter) else {
+            return;
+        };
+        match accused.rest.reported_by.replace(reporter) {
             Some(other) if other != reporter => {
                 let accused = accused.key;
                 self.disconnect(now, accused, Reason::WrongPiece);
@@ -212,12 +217,12 @@ impl Session {
         }
         let is_mate = self.config.rack.is_some() && handshake.rack == self.config.rack && handshake.is_ours();
         peer.upload_only = handshake.upload_only.unwrap_or(false);
-        peer.extension = handshake;
+        peer.rest.extension = handshake;
         self.uploads.became_ours(peer);
         self.contacts.joined(peer.listens_at());
         if is_mate != peer.is_mate && !peer.is_frontend {
             let was_mate = std::mem::replace(&mut peer.is_mate, is_mate);
-            for piece in peer.have.iter() {
+            for piece in peer.have().iter() {
                 self.pieces.count(piece, was_mate, false);
                 self.pieces.count(piece, is_mate, true);
             }

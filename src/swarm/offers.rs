@@ -104,7 +104,7 @@ impl Offers {
         for piece in offered {
             self.withdraw(piece, pieces);
         }
-        for piece in peer.have.iter() {
+        for piece in peer.have().iter() {
             self.freshen(piece, pieces);
         }
     }
@@ -186,9 +186,9 @@ impl Session {
 
     fn offer_to(&mut self, now: Duration, key: PeerKey, piece: PieceIndex) {
         let Some(peer) = self.peers.get_mut(key) else { return };
-        peer.offers.insert(piece);
-        peer.told.insert(piece);
-        peer.gained_at = now;
+        peer.rest.offers.insert(piece);
+        peer.rest.told.insert(piece);
+        peer.rest.gained_at = now;
         let offer = Offer { peer: key, since: now, is_requested: false, sent_bytes: 0, is_sent: false };
         self.offers.out.insert(piece, offer);
         self.offers.unsent += 1;
@@ -205,7 +205,7 @@ impl Session {
                 if self.offers.again.len() < ASKS_MAX {
                     self.offers.again.push_back((key, piece));
                 }
-            } else if peer.lacks(piece) && peer.offers.len() < OFFERS_PER_PEER_MAX && now >= peer.backoff_until {
+            } else if peer.lacks(piece) && peer.rest.offers.len() < OFFERS_PER_PEER_MAX && now >= peer.backoff_until {
                 return Some((key, piece));
             }
         }
@@ -220,7 +220,7 @@ impl Session {
             let offered_at = self.offers.offered_at[piece.get() as usize];
             let is_again = offered_at == Duration::ZERO || now.saturating_sub(offered_at) >= again_after;
             let may = self.offers.fresh.has(piece) || (is_again && !self.offers.out.contains_key(&piece));
-            if may && peer.lacks(piece) && peer.offers.len() < OFFERS_PER_PEER_MAX && now >= peer.backoff_until {
+            if may && peer.lacks(piece) && peer.rest.offers.len() < OFFERS_PER_PEER_MAX && now >= peer.backoff_until {
                 return Some((key, piece));
             }
         }
@@ -237,7 +237,7 @@ impl Session {
             let key = self.offers.rotation.pop_front()?;
             self.offers.rotation.push_back(key);
             let Some(peer) = self.peers.get(key) else { continue };
-            if peer.upload_only || !peer.has_opened || peer.offers.len() >= per_peer || now < peer.backoff_until {
+            if peer.upload_only || !peer.has_opened || peer.rest.offers.len() >= per_peer || now < peer.backoff_until {
                 continue;
             }
             if let Some(piece) = first_lacking(&self.offers.fresh, peer) {
@@ -264,7 +264,7 @@ impl Session {
             self.offers.out.remove(&block.piece);
         }
         if let Some(peer) = self.peers.get_mut(key) {
-            peer.offers.remove(&block.piece);
+            peer.rest.offers.remove(&block.piece);
         }
     }
 
@@ -282,7 +282,8 @@ impl Session {
         let echo_within = (self.uploads.block_time() * ECHO_BLOCK_TIMES).max(ECHO_WITHIN_MIN);
         let taken_within = (self.uploads.block_time() * TAKEN_BLOCK_TIMES).max(TAKEN_WITHIN_MIN);
         let is_over = |offer: &Offer| {
-            let is_stalled = self.peers.get(offer.peer).and_then(|peer| peer.sending).is_some_and(|it| it.is_stalled);
+            let is_stalled =
+                self.peers.get(offer.peer).and_then(|peer| peer.rest.sending).is_some_and(|it| it.is_stalled);
             let within = match (offer.is_sent, offer.is_requested) {
                 (false, true) if is_stalled => Duration::ZERO,
                 (true, _) | (false, true) => echo_within,
@@ -299,11 +300,11 @@ impl Session {
         for (piece, offer) in over {
             self.offers.withdraw(piece, &self.pieces);
             let Some(peer) = self.peers.get_mut(offer.peer) else { continue };
-            peer.offers.remove(&piece);
+            peer.rest.offers.remove(&piece);
             if !offer.is_sent && now >= peer.backoff_until {
-                peer.backoff_until = now + IGNORED_FOR * 2u32.pow(peer.ignored.min(IGNORED_MAX));
-                peer.ignored += 1;
-                if peer.ignored > IGNORED_MAX {
+                peer.backoff_until = now + IGNORED_FOR * 2u32.pow(peer.rest.ignored.min(IGNORED_MAX));
+                peer.rest.ignored += 1;
+                if peer.rest.ignored > IGNORED_MAX {
                     self.disconnect(now, offer.peer, Reason::Silent);
                 }
             }
@@ -316,10 +317,12 @@ impl Session {
     /// Offers one piece to each peer that has gained nothing for long, whoever else has it.
     fn help_starving(&mut self, now: Duration) {
         let starving: Vec<(PeerKey, PieceIndex)> = (self.peers.iter())
-            .filter(|peer| !peer.upload_only && peer.has_opened && peer.offers.is_empty() && now >= peer.backoff_until)
-            .filter(|peer| now.saturating_sub(peer.gained_at) >= STARVING_AFTER)
+            .filter(|peer| {
+                !peer.upload_only && peer.has_opened && peer.rest.offers.is_empty() && now >= peer.backoff_until
+            })
+            .filter(|peer| now.saturating_sub(peer.rest.gained_at) >= STARVING_AFTER)
             .filter_map(|peer| {
-                let lacking = self.pieces.held().difference(&peer.have).filter(|piece| peer.lacks(*piece));
+                let lacking = self.pieces.held().difference(peer.have()).filter(|piece| peer.lacks(*piece));
                 let is_free = |piece: &PieceIndex| !self.offers.out.contains_key(piece);
                 Some((peer.key, lacking.filter(is_free).min_by_key(|piece| self.pieces.availability(*piece))?))
             })
@@ -335,5 +338,5 @@ impl Session {
 
 /// The first of these pieces that a peer lacks and was not told of.
 fn first_lacking(pieces: &Bitfield, peer: &Peer) -> Option<PieceIndex> {
-    pieces.difference(&peer.have).find(|piece| peer.lacks(*piece))
+    pieces.difference(peer.have()).find(|piece| peer.lacks(*piece))
 }

@@ -11,35 +11,40 @@ use std::collections::{BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-/// A connected peer.
+/// A connected peer: what is looked at for many peers at once. The rest lies apart, so that a walk over all of them is
+/// short.
 pub(super) struct Peer {
     pub(super) key: PeerKey,
-    pub(super) id: PeerId,
-    pub(super) address: SocketAddr,
-    pub(super) direction: Direction,
+    pub(super) rest: Box<Rest>,
     pub(super) fast: bool,
-    pub(super) extended: bool,
     pub(super) is_frontend: bool,
-    pub(super) extension: Handshake,
     pub(super) is_mate: bool,
     /// It has told its pieces (bit field, have-all or have-none); said again is nonsense.
     pub(super) has_opened: bool,
-    pub(super) have: Bitfield,
-    pub(super) want: Option<Bitfield>,
     pub(super) upload_only: bool,
+    pub(super) chokes_us: bool,
+    pub(super) we_are_interested: bool,
+    have: Bitfield,
     pub(super) useful: u32,
-
     /// When it last said anything, and when we last did (zero: since the last look).
     pub(super) heard_at: Duration,
     pub(super) said_at: Duration,
-    pub(super) chokes_us: bool,
-    pub(super) we_are_interested: bool,
-    /// Pieces in flight from it, blocks of them asked for and not come, and when it last sent one.
+    /// Pieces in flight from it, and blocks of them asked for and not come.
     pub(super) flights: usize,
     pub(super) blocks_out: usize,
-    pub(super) answered_at: Duration,
     /// It rejected or let time out a request: nothing is asked of it until then.
     pub(super) backoff_until: Duration,
+}
+
+/// What else is known of a peer.
+pub(super) struct Rest {
+    pub(super) id: PeerId,
+    pub(super) address: SocketAddr,
+    pub(super) direction: Direction,
+    pub(super) extended: bool,
+    pub(super) extension: Handshake,
+    /// When it last sent a block that was asked for, or turned a request down.
+    pub(super) answered_at: Duration,
     /// Requests in a row that it did not answer.
     pub(super) silences: u32,
     /// Pieces given up that may still come from it, oldest first.
@@ -52,6 +57,9 @@ pub(super) struct Peer {
     /// Pieces it is not yet told of (the frontend is told now and then).
     pub(super) untold: Vec<PieceIndex>,
     pub(super) nonsense: u32,
+
+    /// Of a seed: what it wants, if it told.
+    pub(super) want: Option<Bitfield>,
     /// Of a seed: when the peer last gained a piece or was offered one.
     pub(super) gained_at: Duration,
     /// Of a seed: pieces offered to it and not yet sent.
@@ -77,65 +85,73 @@ pub(super) struct Sending {
 impl Peer {
     /// A peer of which only the handshake is known.
     pub(super) fn new(key: PeerKey, id: PeerId, address: SocketAddr, direction: Direction, pieces: u32) -> Self {
-        Self {
-            key,
+        let rest = Rest {
             id,
             address,
             direction,
-            fast: false,
             extended: false,
-            is_frontend: false,
             extension: Handshake::default(),
-            is_mate: false,
-            has_opened: false,
-            have: Bitfield::none(pieces),
-            want: None,
-            upload_only: false,
-            useful: 0,
-            heard_at: Duration::ZERO,
-            said_at: Duration::ZERO,
-            chokes_us: true,
-            we_are_interested: false,
-            flights: 0,
-            blocks_out: 0,
             answered_at: Duration::ZERO,
-            backoff_until: Duration::ZERO,
             silences: 0,
             late: VecDeque::new(),
             queue: VecDeque::new(),
             sending: None,
             untold: Vec::new(),
             nonsense: 0,
+            want: None,
             gained_at: Duration::ZERO,
             offers: BTreeSet::new(),
             ignored: 0,
             reports: 0,
             reported_by: None,
             told: Bitfield::none(0),
+        };
+        Self {
+            key,
+            rest: Box::new(rest),
+            fast: false,
+            is_frontend: false,
+            is_mate: false,
+            has_opened: false,
+            upload_only: false,
+            chokes_us: true,
+            we_are_interested: false,
+            have: Bitfield::none(pieces),
+            useful: 0,
+            heard_at: Duration::ZERO,
+            said_at: Duration::ZERO,
+            flights: 0,
+            blocks_out: 0,
+            backoff_until: Duration::ZERO,
         }
+    }
+
+    /// The pieces it has. [`Peers`] alone changes them.
+    pub(super) fn have(&self) -> &Bitfield {
+        &self.have
     }
 
     /// Whether it speaks our extensions.
     pub(super) fn is_ours(&self) -> bool {
-        self.extension.is_ours()
+        self.rest.extension.is_ours()
     }
 
     /// Where it can be connected to, as far as is known.
     pub(super) fn listens_at(&self) -> SocketAddr {
-        match (self.direction, self.extension.port) {
-            (Direction::Incoming, Some(port)) => SocketAddr::new(self.address.ip(), port),
-            _ => self.address,
+        match (self.rest.direction, self.rest.extension.port) {
+            (Direction::Incoming, Some(port)) => SocketAddr::new(self.rest.address.ip(), port),
+            _ => self.rest.address,
         }
     }
 
     /// Bytes it has queued.
     pub(super) fn queued_bytes(&self) -> u64 {
-        self.queue.iter().map(|block| u64::from(block.length_bytes)).sum()
+        self.rest.queue.iter().map(|block| u64::from(block.length_bytes)).sum()
     }
 
     /// Whether it takes one of the places for those who are sent to at once.
     pub(super) fn counts_as_sending(&self) -> bool {
-        self.sending.is_some_and(|sending| !sending.is_stalled)
+        self.rest.sending.is_some_and(|sending| !sending.is_stalled)
     }
 
     /// The longest block that may be asked of it, or that it may ask for.
@@ -145,7 +161,7 @@ impl Peer {
 
     /// Blocks that may be asked of it at once.
     pub(super) fn pipeline(&self) -> usize {
-        let theirs = self.extension.requests_max.unwrap_or(u32::MAX) as usize;
+        let theirs = self.rest.extension.requests_max.unwrap_or(u32::MAX) as usize;
         theirs.clamp(1, config::STOCK_PIPELINE_BLOCKS)
     }
 
@@ -156,7 +172,7 @@ impl Peer {
 
     /// Whether it lacks this piece and, as far as is known, wants it.
     pub(super) fn lacks(&self, piece: PieceIndex) -> bool {
-        !self.upload_only && !self.have.has(piece) && self.want.as_ref().is_none_or(|want| want.has(piece))
+        !self.upload_only && !self.have.has(piece) && self.rest.want.as_ref().is_none_or(|want| want.has(piece))
     }
 }
 
@@ -164,14 +180,27 @@ impl Peer {
 #[derive(Default)]
 pub(super) struct Peers {
     list: Vec<Peer>,
+    /// Their keys, side by side.
+    keys: Vec<PeerKey>,
+    /// Of a machine, by piece: the places in the list of those that have it.
+    holders: Vec<u64>,
+    /// The place of the frontend's seed.
+    frontend: Option<usize>,
 }
 
+const _: () = assert!(config::PEERS_MAX <= 64, "a machine's peers are bits of one word");
+
 impl Peers {
+    /// Room for nobody yet. A machine knows of each of so many pieces who has it; a seed misses none and has no need.
+    pub(super) fn new(pieces: u32, is_seed: bool) -> Self {
+        let holders = if is_seed { Vec::new() } else { vec![0; pieces as usize] };
+        Self { holders, ..Self::default() }
+    }
     pub(super) fn len(&self) -> usize {
         self.list.len()
     }
-    pub(super) fn position(&self, key: PeerKey) -> Option<usize> {
-        self.list.binary_search_by_key(&key, |peer| peer.key).ok()
+    fn position(&self, key: PeerKey) -> Option<usize> {
+        self.keys.binary_search(&key).ok()
     }
     pub(super) fn get(&self, key: PeerKey) -> Option<&Peer> {
         self.position(key).map(|at| &self.list[at])
@@ -188,32 +217,129 @@ impl Peers {
     pub(super) fn at(&self, at: usize) -> &Peer {
         &self.list[at]
     }
-    /// Adds a peer; `false` if its key is taken.
+    pub(super) fn at_mut(&mut self, at: usize) -> &mut Peer {
+        &mut self.list[at]
+    }
+    /// Adds a peer of which no piece is known; `false` if its key is taken.
     pub(super) fn insert(&mut self, peer: Peer) -> bool {
-        match self.list.binary_search_by_key(&peer.key, |peer| peer.key) {
+        match self.keys.binary_search(&peer.key) {
             Ok(_) => false,
             Err(at) => {
+                for holders in &mut self.holders {
+                    let before = *holders & below(at);
+                    *holders = before | (*holders & !below(at)) << 1;
+                }
+                self.keys.insert(at, peer.key);
                 self.list.insert(at, peer);
+                self.find_frontend();
                 true
             }
         }
     }
     pub(super) fn remove(&mut self, key: PeerKey) -> Option<Peer> {
-        self.position(key).map(|at| self.list.remove(at))
+        let at = self.position(key)?;
+        for holders in &mut self.holders {
+            let before = *holders & below(at);
+            *holders = before | (*holders >> 1) & !below(at);
+        }
+        self.keys.remove(at);
+        let peer = self.list.remove(at);
+        self.find_frontend();
+        Some(peer)
+    }
+    fn find_frontend(&mut self) {
+        self.frontend = self.list.iter().position(|peer| peer.is_frontend);
     }
     pub(super) fn frontend(&self) -> Option<&Peer> {
-        self.list.iter().find(|peer| peer.is_frontend)
+        self.frontend.map(|at| &self.list[at])
     }
-    /// A piece became idle, or stopped being so.
-    pub(super) fn count_useful(&mut self, piece: PieceIndex, is_idle: bool) {
-        for peer in &mut self.list {
-            if peer.have.has(piece) {
-                if is_idle {
-                    peer.useful += 1;
-                } else {
-                    peer.useful -= 1;
-                }
-            }
+
+    /// A peer has a piece from now on; `None` if there is no such peer or it had it before.
+    pub(super) fn gain(&mut self, key: PeerKey, piece: PieceIndex) -> Option<&mut Peer> {
+        let at = self.position(key)?;
+        let peer = &mut self.list[at];
+        if !peer.have.insert(piece) {
+            return None;
         }
+        if let Some(holders) = self.holders.get_mut(piece.get() as usize) {
+            *holders |= 1 << at;
+        }
+        Some(peer)
+    }
+    /// A peer has a piece no longer; says whether it had it.
+    pub(super) fn lose(&mut self, key: PeerKey, piece: PieceIndex) -> bool {
+        let Some(at) = self.position(key) else { return false };
+        if let Some(holders) = self.holders.get_mut(piece.get() as usize) {
+            *holders &= !(1 << at);
+        }
+        self.list[at].have.remove(piece)
+    }
+    /// A peer of which no piece was known has these.
+    pub(super) fn open(&mut self, key: PeerKey, have: Bitfield) {
+        let Some(at) = self.position(key) else { return };
+        if !self.holders.is_empty() {
+            have.iter().for_each(|piece| self.holders[piece.get() as usize] |= 1 << at);
+        }
+        self.list[at].have = have;
+    }
+
+    /// Of a machine: those that have a piece and can be asked for something more now, the frontend's seed not among them.
+    pub(super) fn with_room(&self, now: Duration, most: usize) -> Places {
+        let has_room = |peer: &Peer| !peer.is_frontend && peer.flights < most && peer.is_usable(now);
+        let places = self.list.iter().enumerate().filter(|(_, peer)| has_room(peer));
+        Places(places.fold(0, |places, (at, _)| places | 1 << at))
+    }
+    /// Of a machine: those that have a piece.
+    pub(super) fn holders(&self, piece: PieceIndex) -> Places {
+        Places(self.holders[piece.get() as usize])
+    }
+    /// Of a machine: those that have a piece not.
+    pub(super) fn without(&self, piece: PieceIndex) -> Places {
+        Places(!self.holders[piece.get() as usize] & below(self.list.len()))
+    }
+
+    /// A piece became idle, or stopped being so. A seed has no idle pieces.
+    pub(super) fn count_useful(&mut self, piece: PieceIndex, is_idle: bool) {
+        for at in self.holders(piece) {
+            let useful = &mut self.list[at].useful;
+            *useful = if is_idle { *useful + 1 } else { *useful - 1 };
+        }
+    }
+
+    /// Checks what this file promises; for tests and fuzzers.
+    pub(super) fn check(&self) {
+        assert!(self.keys.iter().eq(self.list.iter().map(|peer| &peer.key)) && self.keys.is_sorted(), "keys");
+        assert_eq!(self.frontend, self.list.iter().position(|peer| peer.is_frontend), "frontend");
+        for (holders, n) in self.holders.iter().zip(0_u32..) {
+            let have = |peer: &Peer| peer.have.iter().any(|piece| piece.get() == n);
+            let places = self.list.iter().enumerate().filter(|(_, peer)| have(peer));
+            assert_eq!(*holders, places.fold(0, |places, (at, _)| places | 1 << at), "holders of {n}");
+        }
+    }
+}
+
+/// As many of the lowest bits.
+fn below(count: usize) -> u64 {
+    (1_u64 << (count % 64)) - 1 | if count < 64 { 0 } else { u64::MAX }
+}
+
+/// Places in the list of peers, the first ones first.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Places(u64);
+
+impl Places {
+    /// Those in both.
+    pub(super) fn and(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+}
+
+impl Iterator for Places {
+    type Item = usize;
+
+    fn next(&mut self) -> Option<usize> {
+        let at = self.0.trailing_zeros();
+        self.0 &= self.0.wrapping_sub(1);
+        (at < 64).then_some(at as usize)
     }
 }

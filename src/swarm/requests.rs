@@ -43,7 +43,7 @@ impl Session {
         matches!(self.pieces.state(block.piece), State::Idle | State::InFlight)
             && block.offset_bytes == 0
             && block.length_bytes == self.layout.payload_len(block.piece)
-            && self.peers.get(peer).is_some_and(|peer| peer.late.contains(&block.piece))
+            && self.peers.get(peer).is_some_and(|peer| peer.rest.late.contains(&block.piece))
     }
 
     /// Asks for as much as may be in flight.
@@ -94,14 +94,15 @@ impl Session {
             return None;
         }
         // In the order in which the frontend offers: none of them may wait until it is withdrawn.
-        let piece = both(&peer.have, self.pieces.idle(), &self.layout).next()?;
+        let piece = both(peer.have(), self.pieces.idle(), &self.layout).next()?;
         Some(Choice { peer: peer.key, piece, kind: FlightKind::Offer })
     }
 
     fn choose_demanded(&self, now: Duration) -> Option<Choice> {
-        let usable = || self.peers.iter().filter(|peer| !peer.is_frontend && self.has_room(peer, now));
+        let with_room = self.peers.with_room(now, IN_FLIGHT_PER_PEER);
         for piece in self.demand.iter().filter(|piece| self.pieces.idle().has(*piece)) {
-            let having = usable().filter(|peer| peer.have.has(piece) && self.may_cross(peer, piece, now));
+            let having = self.peers.holders(piece).and(with_room).map(|at| self.peers.at(at));
+            let having = having.filter(|peer| self.may_cross(peer, piece, now));
             if let Some(peer) = having.min_by_key(|peer| (!peer.is_mate, peer.flights)) {
                 return Some(Choice { peer: peer.key, piece, kind: FlightKind::Demanded });
             }
@@ -112,14 +113,14 @@ impl Session {
     /// The rarest piece of the peer that is asked for least, mates of the own rack first.
     fn choose_rarest(&mut self, now: Duration) -> Option<Choice> {
         let salt = self.random.next_u64();
-        let mut order: Vec<(bool, usize, u64, usize)> = (self.peers.iter().enumerate())
-            .filter(|(_, peer)| !peer.is_frontend && self.has_room(peer, now))
+        let mut order: Vec<(bool, usize, u64, usize)> = (self.peers.with_room(now, IN_FLIGHT_PER_PEER))
+            .map(|at| (at, self.peers.at(at)))
             .map(|(at, peer)| (!peer.is_mate, peer.flights, super::random::scatter(salt ^ at as u64), at))
             .collect();
         order.sort_unstable();
         order.iter().find_map(|&(.., at)| {
             let peer = self.peers.at(at);
-            let piece = self.pieces.rarest(&peer.have, |piece| self.may_cross(peer, piece, now))?;
+            let piece = self.pieces.rarest(peer.have(), |piece| self.may_cross(peer, piece, now))?;
             Some(Choice { peer: peer.key, piece, kind: FlightKind::Normal })
         })
     }
@@ -134,7 +135,7 @@ impl Session {
                 continue;
             }
             let other = |peer: &&Peer| {
-                peer.have.has(piece)
+                peer.have().has(piece)
                     && (peer.is_mate || self.config.rack.is_none() || !self.pieces.has_mate(piece))
                     && !peer.chokes_us
                     && now >= peer.backoff_until
@@ -146,10 +147,6 @@ impl Session {
             }
         }
         None
-    }
-
-    fn has_room(&self, peer: &Peer, now: Duration) -> bool {
-        peer.flights < IN_FLIGHT_PER_PEER && peer.is_usable(now)
     }
 
     /// Across racks only what no rack-mate has or is fetching, unless there is nothing else to do for too long.
@@ -202,7 +199,7 @@ impl Session {
         let at = usize::from(extension::CROSS);
         let mates: Vec<(PeerKey, u8)> = (self.peers.iter())
             .filter(|peer| peer.is_mate && peer.is_ours() && !peer.upload_only)
-            .map(|peer| (peer.key, peer.extension.ids[at]))
+            .map(|peer| (peer.key, peer.rest.extension.ids[at]))
             .collect();
         for (peer, id) in mates {
             self.say(peer, Message::Extended { id, payload: payload.clone() });
@@ -246,15 +243,15 @@ impl Session {
         if let Some(peer) = self.peers.get_mut(key)
             && !flight.waiting.is_empty()
         {
-            peer.late.truncate(LATE_MAX - 1);
-            peer.late.push_front(piece);
+            peer.rest.late.truncate(LATE_MAX - 1);
+            peer.rest.late.push_front(piece);
         }
     }
 
     pub(super) fn on_block(&mut self, now: Duration, key: PeerKey, block: Block) {
         let source = Source::Peer(key);
         let Some(peer) = self.peers.get_mut(key) else { return };
-        (peer.heard_at, peer.answered_at, peer.silences) = (now, now, 0);
+        (peer.heard_at, peer.rest.answered_at, peer.rest.silences) = (now, now, 0);
         let is_frontend = peer.is_frontend;
         let length = u64::from(block.length_bytes);
         match is_frontend {
@@ -287,7 +284,7 @@ impl Session {
             self.fill(now);
         } else {
             self.totals.wasted_bytes += length;
-            let was_asked = self.peers.get(key).is_some_and(|peer| peer.late.contains(&piece));
+            let was_asked = self.peers.get(key).is_some_and(|peer| peer.rest.late.contains(&piece));
             if !was_asked {
                 self.nonsense(now, key, 1);
             }
@@ -329,8 +326,8 @@ impl Session {
         if let Source::Peer(key) = source
             && let Some(peer) = self.peers.get_mut(key)
         {
-            peer.late.retain(|late| *late != piece);
-            self.senders.insert(piece, (peer.id, peer.listens_at()));
+            peer.rest.late.retain(|late| *late != piece);
+            self.senders.insert(piece, (peer.rest.id, peer.listens_at()));
         }
         self.act(Action::Verify { piece, source });
     }
@@ -374,20 +371,21 @@ impl Session {
         let was_asked = self.pieces.flights().of(piece).iter().any(|flight| flight.source == source);
         let backoff = self.random.around(self.pace.gap() * REJECTED_GAPS);
         let Some(peer) = self.peers.get_mut(key) else { return };
-        peer.answered_at = now;
-        peer.silences = 0;
+        peer.rest.answered_at = now;
+        peer.rest.silences = 0;
         if !was_asked {
-            let was_late = peer.late.contains(&piece);
-            peer.late.retain(|late| *late != piece);
+            let was_late = peer.rest.late.contains(&piece);
+            peer.rest.late.retain(|late| *late != piece);
             if !was_late {
                 self.nonsense(now, key, 1);
             }
             return;
         }
         peer.backoff_until = now + backoff;
-        if peer.is_frontend && peer.have.remove(piece) {
+        if peer.is_frontend && self.peers.lose(key, piece) {
             // An offer taken back: it will be offered again, perhaps to another machine.
-            if self.pieces.idle().has(piece) {
+            let is_idle = self.pieces.idle().has(piece);
+            if let Some(peer) = self.peers.get_mut(key).filter(|_| is_idle) {
                 peer.useful -= 1;
             }
         }
@@ -439,10 +437,10 @@ impl Session {
         for (piece, key) in hopeless {
             self.call_off(piece, Source::Peer(key));
             let Some(peer) = self.peers.get_mut(key) else { continue };
-            peer.silences += 1;
-            peer.backoff_until = now + reassign_after * 2u32.pow(peer.silences.min(5));
-            let since = now.saturating_sub(peer.answered_at);
-            if peer.silences >= SILENCES_MAX && since >= config::REASSIGN_MIN {
+            peer.rest.silences += 1;
+            peer.backoff_until = now + reassign_after * 2u32.pow(peer.rest.silences.min(5));
+            let since = now.saturating_sub(peer.rest.answered_at);
+            if peer.rest.silences >= SILENCES_MAX && since >= config::REASSIGN_MIN {
                 self.disconnect(now, key, Reason::Silent);
             }
         }

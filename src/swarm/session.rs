@@ -78,7 +78,7 @@ impl Session {
         let is_seed = config.role == Role::Seed;
         Self {
             pieces: Pieces::new(layout.clone(), is_seed, random.next_u64()),
-            peers: Peers::default(),
+            peers: Peers::new(layout.piece_count(), is_seed),
             contacts: Contacts::new(&config),
             pace: Pace::default(),
             uploads: Uploads::default(),
@@ -221,11 +221,11 @@ impl Session {
         if self.contacts.is_banned(id, address) {
             return refuse(self, Reason::Banned);
         }
-        if let Some(twin) = self.peers.iter().find(|peer| peer.id == id) {
+        if let Some(twin) = self.peers.iter().find(|peer| peer.rest.id == id) {
             // Both sides keep the connection that the smaller id opened.
             let ours_is_smaller = self.config.peer_id < id;
             let opened_right = |direction| (direction == Direction::Outgoing) == ours_is_smaller;
-            if opened_right(twin.direction) || !opened_right(direction) {
+            if opened_right(twin.rest.direction) || !opened_right(direction) {
                 return refuse(self, Reason::Twice);
             }
             let twin = twin.key;
@@ -236,14 +236,14 @@ impl Session {
         }
         let mut peer = Peer::new(key, id, address, direction, self.layout.piece_count());
         peer.fast = fast;
-        peer.extended = extended;
+        peer.rest.extended = extended;
         if self.is_seed() {
-            peer.told = Bitfield::none(self.layout.piece_count());
+            peer.rest.told = Bitfield::none(self.layout.piece_count());
         }
         peer.is_frontend = direction == Direction::Outgoing && Some(address) == self.config.frontend;
-        peer.answered_at = now;
+        peer.rest.answered_at = now;
         peer.heard_at = now;
-        peer.gained_at = now;
+        peer.rest.gained_at = now;
         if !self.peers.insert(peer) {
             return;
         }
@@ -283,7 +283,7 @@ impl Session {
     /// Closes a connection, and remembers why if it is never to be opened again.
     pub(super) fn disconnect(&mut self, now: Duration, key: PeerKey, reason: Reason) {
         let Some(peer) = self.peers.get(key) else { return };
-        let (id, address) = (peer.id, peer.listens_at());
+        let (id, address) = (peer.rest.id, peer.listens_at());
         if reason.is_ban() {
             self.ban(id, address, reason);
         }
@@ -296,7 +296,7 @@ impl Session {
         self.contacts.ban(id, address);
         self.act(Action::Report { id, address, reason });
         if let Some(frontend) = self.peers.frontend().filter(|peer| peer.is_ours() && reason == Reason::WrongPiece) {
-            let (peer, number) = (frontend.key, frontend.extension.ids[usize::from(extension::BAD)]);
+            let (peer, number) = (frontend.key, frontend.rest.extension.ids[usize::from(extension::BAD)]);
             self.say(peer, Message::Extended { id: number, payload: id.0.to_vec() });
         }
     }
@@ -310,7 +310,7 @@ impl Session {
         }
         let Some(peer) = self.peers.remove(key) else { return };
         if !peer.is_frontend {
-            for piece in peer.have.iter() {
+            for piece in peer.have().iter() {
                 self.pieces.count(piece, peer.is_mate, false);
             }
         }
@@ -331,8 +331,8 @@ impl Session {
     /// Something without sense came from a peer; enough of it and it is banned.
     pub(super) fn nonsense(&mut self, now: Duration, key: PeerKey, weight: u32) {
         let Some(peer) = self.peers.get_mut(key) else { return };
-        peer.nonsense += weight;
-        if peer.nonsense > NONSENSE_MAX {
+        peer.rest.nonsense += weight;
+        if peer.rest.nonsense > NONSENSE_MAX {
             self.disconnect(now, key, Reason::Nonsense);
         }
     }
@@ -396,19 +396,25 @@ impl Session {
     }
 
     pub(super) fn say_want(&mut self, key: PeerKey) {
-        let Some(id) = self.peers.get(key).map(|peer| peer.extension.ids[usize::from(extension::WANT)]) else { return };
+        let Some(id) = self.peers.get(key).map(|peer| peer.rest.extension.ids[usize::from(extension::WANT)]) else {
+            return;
+        };
         let wanted = self.pieces.wanted();
         self.say(key, Message::Extended { id, payload: wanted.to_bytes() });
     }
 
     /// Tells of a piece that is held now: peers at once, the frontend by and by, nobody who has it.
     pub(super) fn tell(&mut self, now: Duration, piece: PieceIndex) {
+        if let Some(key) = self.peers.frontend().map(|peer| peer.key)
+            && let Some(frontend) = self.peers.get_mut(key)
+        {
+            frontend.rest.untold.push(piece);
+            self.tell_frontend_at.get_or_insert(now + TELL_FRONTEND_EVERY);
+        }
         let mut told = Vec::new();
-        for peer in self.peers.iter_mut() {
-            if peer.is_frontend {
-                peer.untold.push(piece);
-                self.tell_frontend_at.get_or_insert(now + TELL_FRONTEND_EVERY);
-            } else if peer.lacks(piece) {
+        for at in self.peers.without(piece) {
+            let peer = self.peers.at_mut(at);
+            if !peer.upload_only && !peer.is_frontend {
                 peer.said_at = now;
                 told.push(peer.key);
             }
@@ -426,9 +432,9 @@ impl Session {
 
     fn tell_frontend(&mut self) {
         self.tell_frontend_at = None;
-        for peer in self.peers.iter_mut().filter(|peer| !peer.untold.is_empty()) {
+        for peer in self.peers.iter_mut().filter(|peer| peer.is_frontend) {
             let key = peer.key;
-            for piece in peer.untold.drain(..) {
+            for piece in peer.rest.untold.drain(..) {
                 self.actions.push_back(Action::Send { peer: key, message: Message::Have(piece.get()) });
             }
         }
@@ -446,7 +452,7 @@ impl Session {
         let interested: Vec<(PeerKey, bool)> =
             self.peers.iter().map(|peer| (peer.key, peer.we_are_interested)).collect();
         for (key, we_are_interested) in interested {
-            if self.peers.get(key).is_some_and(|peer| peer.extended) {
+            if self.peers.get(key).is_some_and(|peer| peer.rest.extended) {
                 self.say_extended_handshake(key);
             }
             if we_are_interested {
@@ -516,17 +522,18 @@ impl Session {
     /// Checks every invariant this room promises; for tests and fuzzers. Panics if one is broken.
     pub fn check(&self) {
         self.pieces.check();
+        self.peers.check();
         let idle = self.pieces.idle();
         let all_flights = || self.pieces.flights().iter();
         for peer in self.peers.iter() {
             let source = Source::Peer(peer.key);
-            assert_eq!(peer.useful as usize, peer.have.iter().filter(|piece| idle.has(*piece)).count(), "useful");
+            assert_eq!(peer.useful as usize, peer.have().iter().filter(|piece| idle.has(*piece)).count(), "useful");
             let flights = || all_flights().filter(|flight| flight.source == source);
             assert_eq!(peer.flights, flights().count(), "flights of {:?}", peer.key);
             assert_eq!(peer.blocks_out, flights().map(|flight| flight.waiting.len()).sum::<usize>(), "blocks out");
-            assert!(peer.queue.len() <= super::config::STOCK_REQUESTS_MAX, "upload queue");
-            assert!(peer.late.len() <= super::requests::LATE_MAX, "late pieces");
-            assert!(peer.nonsense <= NONSENSE_MAX, "nonsense");
+            assert!(peer.rest.queue.len() <= super::config::STOCK_REQUESTS_MAX, "upload queue");
+            assert!(peer.rest.late.len() <= super::requests::LATE_MAX, "late pieces");
+            assert!(peer.rest.nonsense <= NONSENSE_MAX, "nonsense");
         }
         let peer_flights = all_flights().filter(|flight| flight.source != Source::WebSeed).count();
         assert_eq!(peer_flights, self.peers.iter().map(|peer| peer.flights).sum::<usize>(), "flights from nobody");

@@ -74,19 +74,19 @@ impl Session {
         let Some(block) = block.filter(|block| block.length_bytes <= length_max) else {
             return self.disconnect(now, key, Reason::OutOfRange);
         };
-        let may_ask = self.pieces.held().has(block.piece) && (!self.is_seed() || peer.told.has(block.piece));
+        let may_ask = self.pieces.held().has(block.piece) && (!self.is_seed() || peer.rest.told.has(block.piece));
         if !may_ask {
             self.reject(key, raw);
             return self.nonsense(now, key, 1);
         }
-        if peer.queue.contains(&block) || peer.sending.is_some_and(|sending| sending.block == block) {
+        if peer.rest.queue.contains(&block) || peer.rest.sending.is_some_and(|sending| sending.block == block) {
             return self.nonsense(now, key, 1);
         }
         let queue_bytes_max = UPLOAD_QUEUE_PIECES as u64 * u64::from(self.layout.piece_length_bytes());
         let is_ours = peer.is_ours();
         let is_full = match is_ours && !self.is_seed() {
             true => self.uploads.queued_bytes + u64::from(block.length_bytes) > queue_bytes_max,
-            false => peer.queue.len() >= STOCK_REQUESTS_MAX,
+            false => peer.rest.queue.len() >= STOCK_REQUESTS_MAX,
         };
         if is_full {
             if is_ours && !self.uploads.turned_down.contains(&key) {
@@ -98,10 +98,10 @@ impl Session {
             };
         }
         let Some(peer) = self.peers.get_mut(key) else { return };
-        if peer.queue.is_empty() && peer.sending.is_none() {
+        if peer.rest.queue.is_empty() && peer.rest.sending.is_none() {
             self.uploads.ready.push_back(key);
         }
-        peer.queue.push_back(block);
+        peer.rest.queue.push_back(block);
         if is_ours {
             self.uploads.queued_bytes += u64::from(block.length_bytes);
         }
@@ -119,8 +119,8 @@ impl Session {
 
     pub(super) fn on_cancel(&mut self, key: PeerKey, raw: RawBlock) {
         let Some(peer) = self.peers.get_mut(key) else { return };
-        let Some(at) = peer.queue.iter().position(|block| RawBlock::of(*block) == raw) else { return };
-        peer.queue.remove(at);
+        let Some(at) = peer.rest.queue.iter().position(|block| RawBlock::of(*block) == raw) else { return };
+        peer.rest.queue.remove(at);
         if peer.is_ours() {
             self.uploads.queued_bytes -= u64::from(raw.length_bytes);
         }
@@ -133,11 +133,11 @@ impl Session {
         while self.uploads.active < self.config.serve_at_once {
             let Some(key) = self.uploads.ready.pop_front() else { return };
             let Some(peer) = self.peers.get_mut(key) else { continue };
-            if peer.sending.is_some() {
+            if peer.rest.sending.is_some() {
                 continue;
             }
-            let Some(block) = peer.queue.pop_front() else { continue };
-            peer.sending = Some(Sending { block, since: now, is_stalled: false });
+            let Some(block) = peer.rest.queue.pop_front() else { continue };
+            peer.rest.sending = Some(Sending { block, since: now, is_stalled: false });
             peer.said_at = now;
             if peer.is_ours() {
                 self.uploads.queued_bytes -= u64::from(block.length_bytes);
@@ -150,11 +150,11 @@ impl Session {
 
     pub(super) fn on_sent(&mut self, now: Duration, key: PeerKey, block: Block) {
         let Some(peer) = self.peers.get_mut(key) else { return };
-        let Some(sending) = peer.sending.take_if(|sending| sending.block == block) else { return };
+        let Some(sending) = peer.rest.sending.take_if(|sending| sending.block == block) else { return };
         self.uploads.active -= usize::from(!sending.is_stalled);
         let took = now.saturating_sub(sending.since);
         self.uploads.block_time = Some(self.uploads.block_time.map_or(took, |time| (time * 7 + took) / 8));
-        if !peer.queue.is_empty() {
+        if !peer.rest.queue.is_empty() {
             self.uploads.ready.push_back(key);
         }
         self.totals.sent_bytes += u64::from(block.length_bytes);
@@ -176,12 +176,12 @@ impl Session {
         let at_once = if self.uploads.active == 0 { self.uploads.turned_down.len() } else { READY_AT_ONCE };
         for _ in 0..at_once {
             let poorest = (self.uploads.turned_down.iter().enumerate())
-                .min_by_key(|(_, key)| self.peers.get(**key).map_or(0, |peer| peer.have.count()));
+                .min_by_key(|(_, key)| self.peers.get(**key).map_or(0, |peer| peer.have().count()));
             let Some(key) = poorest.map(|(at, _)| at).and_then(|at| self.uploads.turned_down.remove(at)) else {
                 return;
             };
             let Some(peer) = self.peers.get(key) else { continue };
-            let id = peer.extension.ids[usize::from(extension::READY)];
+            let id = peer.rest.extension.ids[usize::from(extension::READY)];
             self.say(key, Message::Extended { id, payload: Vec::new() });
         }
     }
@@ -192,7 +192,7 @@ impl Session {
         let stall_after = self.uploads.stall_after();
         let mut next: Option<Duration> = None;
         for peer in self.peers.iter_mut() {
-            let Some(sending) = &mut peer.sending else { continue };
+            let Some(sending) = &mut peer.rest.sending else { continue };
             let waited = now.saturating_sub(sending.since);
             if waited >= STALL_MAX {
                 dead.push(peer.key);
