@@ -1,8 +1,8 @@
 //! The real tracker, asked by simulated machines. Whoever it points at must be installing.
 
 use super::network::Network;
+use super::node::{FRONTEND, address, node_at};
 use super::scenario::Scenario;
-use super::world::{FRONTEND, address, node_at};
 use crate::swarm::AnnounceEvent;
 use crate::torrent::{InfoHash, PeerId};
 use crate::tracker::{TrackedHost, Tracker};

@@ -1,6 +1,6 @@
 //! What the Red Hat installer on a machine asks for, and how long it waits for a byte.
 
-use super::clock::Time;
+use super::agenda::Time;
 use crate::torrent::{Bitfield, PieceIndex};
 use std::collections::VecDeque;
 

@@ -1,17 +1,19 @@
 //! A virtual clock and virtual links that run the real tracker and thousands of real sessions in one process.
 //!
 //! A [`Scenario`] says what is simulated, [`run`] gives the [`Outcome`]. The same scenario gives the same outcome to the
-//! byte: one thread, ordered maps, and one generator that the scenario's seed value feeds.
+//! byte, on however many processors: ordered maps, and generators that the scenario's seed value feeds.
 //!
 //! * `content`: the files of a distribution, and which appliance wants which.
-//! * `clock`: what happens when.
+//! * `agenda`: what happens when at a node.
 //! * `network`: links as first-come first-served servers, frontend, machines and rack uplinks.
 //! * `installer`: what the Red Hat installer on a machine asks for, and how long it waits.
-//! * `world`: all of them, and the sessions.
+//! * `node`: a machine or the frontend (`frontend` has what only that has), with its session.
+//! * `world`: all of them, window by window; `directory` is the tracker they ask.
 
-mod clock;
+mod agenda;
 mod content;
 mod directory;
+mod frontend;
 mod installer;
 mod network;
 mod node;

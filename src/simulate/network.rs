@@ -4,7 +4,7 @@
 //! byte is there and the link is free (cut-through). Switches block nothing and lose nothing; rates are what TCP leaves
 //! of them.
 
-use super::clock::{Time, nanos};
+use super::agenda::{Time, nanos};
 use super::scenario::Scenario;
 use std::time::Duration;
 
@@ -19,13 +19,13 @@ const TAIL_PACKETS: f64 = 3.0;
 
 /// One direction of a link.
 #[derive(Debug, Clone, Copy)]
-struct Link {
+pub(super) struct Link {
     bytes_per_nano: f64,
     free_at: Time,
 }
 
 impl Link {
-    fn new(bytes_per_sec: f64) -> Self {
+    pub(super) fn new(bytes_per_sec: f64) -> Self {
         Self { bytes_per_nano: bytes_per_sec * GOODPUT / 1e9, free_at: 0 }
     }
 
@@ -34,16 +34,15 @@ impl Link {
     }
 
     /// Takes on a block whose bytes come between these times; gives when its last byte is through.
-    fn pass(&mut self, begins: Time, ends: Time, bytes: u64) -> (Time, Time) {
+    pub(super) fn pass(&mut self, begins: Time, ends: Time, bytes: u64) -> (Time, Time) {
         let begins = begins.max(self.free_at);
         self.free_at = begins + self.takes(bytes);
         (begins, ends.max(self.free_at))
     }
 }
 
-/// All links. Node 0 is the frontend, in a rack of its own.
+/// All links but the ways out, which each node has itself. Node 0 is the frontend, in a rack of its own.
 pub(super) struct Network {
-    out: Vec<Link>,
     into: Vec<Link>,
     racks_out: Vec<Link>,
     racks_in: Vec<Link>,
@@ -53,17 +52,13 @@ pub(super) struct Network {
 }
 
 impl Network {
-    /// Links for the frontend and every machine; `rate_of` says what share of the link's rate a machine has.
-    pub(super) fn new(scenario: &Scenario, rate_of: impl Fn(u32) -> f64) -> Self {
-        let frontend = Link::new(scenario.frontend_link.bytes_per_sec() as f64);
-        let machine = |n| Link::new(scenario.link.bytes_per_sec() as f64 * rate_of(n));
-        let nodes: Vec<Link> = std::iter::once(frontend).chain((0..scenario.machines).map(machine)).collect();
+    /// Links for the frontend and every machine: the ways out as they are.
+    pub(super) fn new(scenario: &Scenario, ways_out: &[Link]) -> Self {
         let racks = scenario.racks.map_or(Vec::new(), |racks| {
             vec![Link::new(racks.uplink.bytes_per_sec() as f64); scenario.machines.div_ceil(racks.size) as usize]
         });
         Self {
-            out: nodes.clone(),
-            into: nodes,
+            into: ways_out.to_vec(),
             racks_out: racks.clone(),
             racks_in: racks,
             rack_size: scenario.racks.map(|racks| racks.size),
@@ -77,17 +72,15 @@ impl Network {
         Some(node.checked_sub(1)? / self.rack_size?)
     }
 
-    /// Sends a block now, over a way out that is free. Gives when it is out and when it is in. `draw` gives numbers in
-    /// 0..1.
-    pub(super) fn send(
+    /// Carries a block whose bytes leave a node between these times to another one. Gives when it is in. `draw` gives
+    /// numbers in 0..1.
+    pub(super) fn carry(
         &mut self,
-        now: Time,
-        from: u32,
-        to: u32,
+        (from, to): (u32, u32),
+        (begins, out): (Time, Time),
         bytes: u64,
         draw: impl FnMut() -> f64,
-    ) -> (Time, Time) {
-        let (begins, out) = self.out[from as usize].pass(now, now, bytes);
+    ) -> Time {
         let (mut begins, mut ends) = (begins + self.latency, out + self.latency);
         let (from_rack, to_rack) = (self.rack(from), self.rack(to));
         if from_rack != to_rack {
@@ -99,7 +92,7 @@ impl Network {
             }
         }
         let (_, ends) = self.into[to as usize].pass(begins, ends, bytes);
-        (out, ends + self.resend_delay(bytes, draw))
+        ends + self.resend_delay(bytes, draw)
     }
 
     /// How much later a block is whole because packets of it were lost.
@@ -124,12 +117,17 @@ mod tests {
     fn a_block_takes_the_slowest_link_and_waits_its_turn() {
         let rate = Rate::from_bytes_per_sec(125_000_000);
         let scenario = Scenario::new(3, ByteSize::from_bytes(1), rate);
-        let mut network = Network::new(&scenario, |n| if n == 2 { 0.1 } else { 1.0 });
+        let mut ways_out = [1.0, 1.0, 1.0, 0.1].map(|share| Link::new(125e6 * share));
+        let mut network = Network::new(&scenario, &ways_out);
         let takes = (1e6 / (0.125 * GOODPUT)).ceil() as Time;
         let latency = nanos(scenario.latency);
-        assert_eq!(network.send(0, 1, 2, 1_000_000, || 1.0), (takes, takes + latency));
-        assert_eq!(network.send(0, 0, 2, 1_000_000, || 1.0), (takes, 2 * takes + latency));
-        let (out, into) = network.send(0, 2, 3, 1_000_000, || 1.0);
+        let mut send = |from: u32, to: u32| {
+            let leaves = ways_out[from as usize].pass(0, 0, 1_000_000);
+            (leaves.1, network.carry((from, to), leaves, 1_000_000, || 1.0))
+        };
+        assert_eq!(send(1, 2), (takes, takes + latency));
+        assert_eq!(send(0, 2), (takes, 2 * takes + latency));
+        let (out, into) = send(2, 3);
         assert!(out == takes && into > 9 * takes, "{out} {into}");
     }
 }
