@@ -48,6 +48,8 @@ pub(super) struct Contacts {
     banned_hosts: BTreeMap<IpAddr, u32>,
     frontend_at: Option<Duration>,
     frontend_retry: Duration,
+    /// When [`Self::next`] may have something; zero after every change.
+    due_at: Duration,
 }
 
 impl Contacts {
@@ -70,11 +72,21 @@ impl Contacts {
             banned_hosts: BTreeMap::new(),
             frontend_at: None,
             frontend_retry: FRONTEND_RETRY_MIN,
+            due_at: Duration::ZERO,
         }
+    }
+
+    /// Whether [`Self::next`] may have something.
+    pub(super) fn is_due(&self, now: Duration) -> bool {
+        self.due_at <= now
+    }
+    fn changed(&mut self) {
+        self.due_at = Duration::ZERO;
     }
 
     /// The first pieces are wanted.
     pub(super) fn start(&mut self, now: Duration) {
+        self.changed();
         if !std::mem::replace(&mut self.started, true) {
             self.to_announce = self.has_tracker.then_some(AnnounceEvent::Started);
             self.frontend_at = self.frontend.map(|_| now);
@@ -85,6 +97,7 @@ impl Contacts {
     }
     /// Everything wanted is held: the tracker hears it once.
     pub(super) fn complete(&mut self) {
+        self.changed();
         // From now on the tracker names only who cannot come by itself.
         self.candidates.clear();
         if self.has_tracker && !std::mem::replace(&mut self.completed, true) && self.to_announce.is_none() {
@@ -92,6 +105,7 @@ impl Contacts {
         }
     }
     pub(super) fn stop(&mut self) {
+        self.changed();
         self.stopped = true;
         self.to_announce = None;
         self.announce_at = None;
@@ -99,6 +113,7 @@ impl Contacts {
 
     /// The tracker named these.
     pub(super) fn told(&mut self, now: Duration, peers: &[SocketAddr], interval: Duration, random: &mut Generator) {
+        self.changed();
         self.announce_retry = ANNOUNCE_RETRY_MIN;
         let interval = interval.clamp(ANNOUNCE_EVERY_MIN, ANNOUNCE_EVERY_MAX);
         self.announce_at = Some(now + interval.mul_f64(0.8 + 0.4 * random.unit()));
@@ -115,23 +130,28 @@ impl Contacts {
         }
     }
     pub(super) fn announce_failed(&mut self, now: Duration, random: &mut Generator) {
+        self.changed();
         self.announce_at = Some(now + random.around(self.announce_retry));
         self.announce_retry = (self.announce_retry * 2).min(ANNOUNCE_RETRY_MAX);
     }
 
     /// A handshake with this address is complete; whether it stays is another matter.
     pub(super) fn answered(&mut self, address: SocketAddr) {
+        self.changed();
         self.pending.remove(&address);
     }
     /// There is a connection with who listens there.
     pub(super) fn joined(&mut self, address: SocketAddr) {
+        self.changed();
         self.connected.insert(address);
     }
     pub(super) fn failed(&mut self, now: Duration, address: SocketAddr) {
+        self.changed();
         self.pending.remove(&address);
         self.retry_frontend(now, address);
     }
     pub(super) fn lost(&mut self, now: Duration, peer: &Peer) {
+        self.changed();
         self.connected.remove(&peer.rest.address);
         self.connected.remove(&peer.listens_at());
         if peer.is_frontend {
@@ -164,6 +184,7 @@ impl Contacts {
         self.never(address);
     }
     pub(super) fn never(&mut self, address: SocketAddr) {
+        self.changed();
         if self.banned_addresses.len() < config::BANNED_MAX {
             self.banned_addresses.insert(address);
         }
@@ -206,13 +227,13 @@ impl Contacts {
         None
     }
 
-    /// When [`Self::next`] may have something without anything having happened.
-    pub(super) fn next_timeout(&self, left_bytes: u64) -> Option<Duration> {
-        if !self.started || self.stopped {
-            return None;
-        }
+    /// [`Self::next`] has nothing more. When it may have something without anything having happened.
+    pub(super) fn looked(&mut self, left_bytes: u64) -> Option<Duration> {
         let frontend_at = self.frontend_at.filter(|_| left_bytes > 0);
-        [self.announce_at, frontend_at].into_iter().flatten().min()
+        let next_at = [self.announce_at, frontend_at].into_iter().flatten().min();
+        let next_at = next_at.filter(|_| self.started && !self.stopped);
+        self.due_at = next_at.unwrap_or(Duration::MAX);
+        next_at
     }
 
     /// Checks the limits of this file.

@@ -19,7 +19,7 @@ const PIECE_TIME_AT_FIRST: Duration = Duration::from_millis(100);
 const GAP_AT_FIRST: Duration = Duration::from_millis(2);
 
 /// Measures piece times: from the request to the last byte.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(super) struct Pace {
     samples: [u32; SAMPLES],
     count: usize,
@@ -28,6 +28,21 @@ pub(super) struct Pace {
     /// When the last piece came, and the smoothed time between two.
     came_at: Option<Duration>,
     gap_micros: f64,
+    window: usize,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self {
+            samples: [0; SAMPLES],
+            count: 0,
+            median_micros: 0,
+            least_micros: 0,
+            came_at: None,
+            gap_micros: 0.0,
+            window: WINDOW_AT_FIRST,
+        }
+    }
 }
 
 impl Pace {
@@ -44,6 +59,7 @@ impl Pace {
             let gap = (now.saturating_sub(before)).as_micros() as f64;
             self.gap_micros = if self.gap_micros == 0.0 { gap } else { self.gap_micros * 0.9 + gap * 0.1 };
         }
+        self.window = self.fitting_window();
     }
 
     /// The median time of a piece.
@@ -67,6 +83,10 @@ impl Pace {
     /// rate, and [`WINDOW_BASE`] more. The latency is the least ever seen: later ones have queues in them, and a window
     /// that grows with queues makes them longer.
     pub(super) fn window(&self) -> usize {
+        self.window
+    }
+
+    fn fitting_window(&self) -> usize {
         if self.count < SAMPLES || self.gap_micros < 1.0 {
             return WINDOW_AT_FIRST;
         }

@@ -186,6 +186,8 @@ pub(super) struct Peers {
     holders: Vec<u64>,
     /// The place of the frontend's seed.
     frontend: Option<usize>,
+    /// The place that was looked at last: one event is mostly about one peer.
+    recent: usize,
 }
 
 const _: () = assert!(config::PEERS_MAX <= 64, "a machine's peers are bits of one word");
@@ -200,13 +202,17 @@ impl Peers {
         self.list.len()
     }
     fn position(&self, key: PeerKey) -> Option<usize> {
+        if self.keys.get(self.recent) == Some(&key) {
+            return Some(self.recent);
+        }
         self.keys.binary_search(&key).ok()
     }
     pub(super) fn get(&self, key: PeerKey) -> Option<&Peer> {
         self.position(key).map(|at| &self.list[at])
     }
     pub(super) fn get_mut(&mut self, key: PeerKey) -> Option<&mut Peer> {
-        self.position(key).map(|at| &mut self.list[at])
+        self.recent = self.position(key)?;
+        self.list.get_mut(self.recent)
     }
     pub(super) fn iter(&self) -> std::slice::Iter<'_, Peer> {
         self.list.iter()
@@ -331,6 +337,14 @@ impl Places {
     /// Those in both.
     pub(super) fn and(self, other: Self) -> Self {
         Self(self.0 & other.0)
+    }
+    /// All but this one.
+    pub(super) fn but(self, at: usize) -> Self {
+        Self(self.0 & !(1 << at))
+    }
+    /// Those for which this holds.
+    pub(super) fn filtered(self, holds: impl Fn(usize) -> bool) -> Self {
+        Self(self.filter(|at| holds(*at)).fold(0, |places, at| places | 1 << at))
     }
 }
 

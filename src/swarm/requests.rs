@@ -8,6 +8,7 @@ use super::flights::{Flight, FlightKind};
 use super::message::{Message, RawBlock};
 use super::peers::Peer;
 use super::pieces::{State, both};
+use super::random::scatter;
 use super::session::Session;
 use crate::torrent::{Block, PieceIndex};
 use std::time::Duration;
@@ -113,16 +114,19 @@ impl Session {
     /// The rarest piece of the peer that is asked for least, mates of the own rack first.
     fn choose_rarest(&mut self, now: Duration) -> Option<Choice> {
         let salt = self.random.next_u64();
-        let mut order: Vec<(bool, usize, u64, usize)> = (self.peers.with_room(now, IN_FLIGHT_PER_PEER))
-            .map(|at| (at, self.peers.at(at)))
-            .map(|(at, peer)| (!peer.is_mate, peer.flights, super::random::scatter(salt ^ at as u64), at))
-            .collect();
-        order.sort_unstable();
-        order.iter().find_map(|&(.., at)| {
+        let mut left = self.peers.with_room(now, IN_FLIGHT_PER_PEER);
+        let turn = |at: &usize| {
+            let peer = self.peers.at(*at);
+            (!peer.is_mate, peer.flights, scatter(salt ^ *at as u64), *at)
+        };
+        while let Some(at) = left.min_by_key(turn) {
             let peer = self.peers.at(at);
-            let piece = self.pieces.rarest(peer.have(), |piece| self.may_cross(peer, piece, now))?;
-            Some(Choice { peer: peer.key, piece, kind: FlightKind::Normal })
-        })
+            if let Some(piece) = self.pieces.rarest(peer.have(), |piece| self.may_cross(peer, piece, now)) {
+                return Some(Choice { peer: peer.key, piece, kind: FlightKind::Normal });
+            }
+            left = left.but(at);
+        }
+        None
     }
 
     /// A second copy of a piece in flight, from somebody else: only of those that `may` names, and late already.
@@ -178,19 +182,15 @@ impl Session {
         let length = self.layout.payload_len(piece);
         let Some(peer) = self.peers.get_mut(key) else { return };
         let (pipeline, block_bytes) = (peer.pipeline(), peer.block_bytes());
-        let mut asked = Vec::new();
-        if let Some(flight) = self.pieces.flights_mut().get_mut(piece, Source::Peer(key)) {
-            while peer.blocks_out < pipeline && flight.next_offset < length {
-                let length_bytes = block_bytes.min(length - flight.next_offset);
-                let block = Block { piece, offset_bytes: flight.next_offset, length_bytes };
-                flight.next_offset += length_bytes;
-                flight.waiting.push(block);
-                peer.blocks_out += 1;
-                asked.push(block);
-            }
-        }
-        for block in asked {
-            self.say(key, Message::Request(RawBlock::of(block)));
+        let Some(flight) = self.pieces.flights_mut().get_mut(piece, Source::Peer(key)) else { return };
+        while peer.blocks_out < pipeline && flight.next_offset < length {
+            let length_bytes = block_bytes.min(length - flight.next_offset);
+            let block = Block { piece, offset_bytes: flight.next_offset, length_bytes };
+            flight.next_offset += length_bytes;
+            flight.waiting.push(block);
+            peer.blocks_out += 1;
+            peer.said_at = Duration::ZERO;
+            self.actions.push_back(Action::Send { peer: key, message: Message::Request(RawBlock::of(block)) });
         }
     }
 
@@ -390,7 +390,11 @@ impl Session {
             }
         }
         self.wake_at(now + backoff);
-        self.call_off(piece, source);
+        if let Some(mut flight) = self.give_up(piece, source) {
+            // What was turned down need not be taken back.
+            flight.waiting.retain(|waiting| RawBlock::of(*waiting) != block);
+            self.take_back(piece, &flight);
+        }
         self.fill(now);
     }
 

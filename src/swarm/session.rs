@@ -64,8 +64,9 @@ pub struct Session {
     /// Who sent the pieces that are being verified.
     pub(super) senders: BTreeMap<PieceIndex, (PeerId, SocketAddr)>,
     pub(super) totals: Totals,
-    actions: VecDeque<Action>,
+    pub(super) actions: VecDeque<Action>,
     deadline: Option<Duration>,
+    keep_alive_at: Duration,
     tell_frontend_at: Option<Duration>,
     set_done: bool,
 }
@@ -90,6 +91,7 @@ impl Session {
             totals: Totals::default(),
             actions: VecDeque::new(),
             deadline: Some(Duration::ZERO),
+            keep_alive_at: Duration::ZERO,
             tell_frontend_at: None,
             set_done: is_seed,
             config,
@@ -128,7 +130,9 @@ impl Session {
                 self.act(Action::Announce { event: AnnounceEvent::Stopped, left_bytes });
             }
         }
-        self.make_contacts(now);
+        if self.contacts.is_due(now) {
+            self.make_contacts(now);
+        }
         if self.deadline.is_none_or(|deadline| deadline <= now) {
             self.look_around(now);
         }
@@ -411,19 +415,14 @@ impl Session {
             frontend.rest.untold.push(piece);
             self.tell_frontend_at.get_or_insert(now + TELL_FRONTEND_EVERY);
         }
-        let mut told = Vec::new();
-        for at in self.peers.without(piece) {
-            let peer = self.peers.at_mut(at);
-            if !peer.upload_only && !peer.is_frontend {
-                peer.said_at = now;
-                told.push(peer.key);
-            }
-        }
+        let hears = |at| !self.peers.at(at).upload_only && !self.peers.at(at).is_frontend;
+        let hearing = self.peers.without(piece).filtered(hears);
         // In an order that changes: who hears first asks first, and it must not always be the same ones.
-        let first = self.random.below(told.len() as u64) as usize;
-        told.rotate_left(first);
-        for peer in told {
-            self.act(Action::Send { peer, message: Message::Have(piece.get()) });
+        let first = self.random.below(hearing.count() as u64) as usize;
+        for at in hearing.skip(first).chain(hearing.take(first)) {
+            let peer = self.peers.at_mut(at);
+            peer.said_at = now;
+            self.actions.push_back(Action::Send { peer: peer.key, message: Message::Have(piece.get()) });
         }
         if let Some(at) = self.tell_frontend_at {
             self.wake_at(at);
@@ -478,7 +477,7 @@ impl Session {
         while let Some(action) = self.contacts.next(now, peers, left_bytes) {
             self.actions.push_back(action);
         }
-        if let Some(at) = self.contacts.next_timeout(left_bytes) {
+        if let Some(at) = self.contacts.looked(left_bytes) {
             self.wake_at(at);
         }
     }
@@ -503,6 +502,10 @@ impl Session {
     }
 
     fn keep_alive(&mut self, now: Duration) {
+        if now < self.keep_alive_at {
+            return;
+        }
+        self.keep_alive_at = now + LOOK_EVERY;
         let mut silent = Vec::new();
         for peer in self.peers.iter_mut() {
             if now.saturating_sub(peer.heard_at) > SILENCE_MAX {
@@ -543,6 +546,8 @@ impl Session {
             "copies"
         );
         assert_eq!(self.uploads.active(), self.peers.iter().filter(|peer| peer.counts_as_sending()).count(), "sending");
+        let sent_to = self.peers.iter().filter(|peer| peer.rest.sending.is_some()).map(|peer| &peer.key);
+        assert!(self.uploads.sent_to().iter().eq(sent_to), "sent to");
         self.contacts.check();
         self.offers.check(&self.peers, &self.pieces);
     }

@@ -28,6 +28,8 @@ const STALL_MAX: Duration = Duration::from_secs(60);
 pub(super) struct Uploads {
     ready: VecDeque<PeerKey>,
     active: usize,
+    /// Peers that are being sent to, those that stall too, in the order of their keys.
+    busy: Vec<PeerKey>,
     /// Bytes queued by peers of ours, which a queue limit holds.
     queued_bytes: u64,
     /// Peers of ours that were turned down and are to be told when there is room, each once.
@@ -52,10 +54,28 @@ impl Uploads {
 
     pub(super) fn lost(&mut self, peer: &Peer) {
         self.active -= usize::from(peer.counts_as_sending());
+        self.idle(peer.key);
         self.turned_down.retain(|key| *key != peer.key);
         if peer.is_ours() {
             self.queued_bytes -= peer.queued_bytes();
         }
+    }
+
+    /// Nothing is being sent to a peer any more.
+    fn idle(&mut self, peer: PeerKey) {
+        self.busy.retain(|key| *key != peer);
+    }
+
+    /// Something is being sent to a peer.
+    fn busy(&mut self, peer: PeerKey) {
+        let at = self.busy.partition_point(|key| *key < peer);
+        self.busy.insert(at, peer);
+        self.active += 1;
+    }
+
+    /// Those that are being sent to, those that stall too.
+    pub(super) fn sent_to(&self) -> &[PeerKey] {
+        &self.busy
     }
 
     /// A peer turns out to be one of ours: what it has queued counts from now on.
@@ -142,7 +162,7 @@ impl Session {
             if peer.is_ours() {
                 self.uploads.queued_bytes -= u64::from(block.length_bytes);
             }
-            self.uploads.active += 1;
+            self.uploads.busy(key);
             self.act(Action::SendBlock { peer: key, block });
             self.wake_at(now + self.uploads.stall_after());
         }
@@ -152,6 +172,7 @@ impl Session {
         let Some(peer) = self.peers.get_mut(key) else { return };
         let Some(sending) = peer.rest.sending.take_if(|sending| sending.block == block) else { return };
         self.uploads.active -= usize::from(!sending.is_stalled);
+        self.uploads.idle(key);
         let took = now.saturating_sub(sending.since);
         self.uploads.block_time = Some(self.uploads.block_time.map_or(took, |time| (time * 7 + took) / 8));
         if !peer.rest.queue.is_empty() {
@@ -191,7 +212,8 @@ impl Session {
         let mut dead = Vec::new();
         let stall_after = self.uploads.stall_after();
         let mut next: Option<Duration> = None;
-        for peer in self.peers.iter_mut() {
+        for key in &self.uploads.busy {
+            let Some(peer) = self.peers.get_mut(*key) else { continue };
             let Some(sending) = &mut peer.rest.sending else { continue };
             let waited = now.saturating_sub(sending.since);
             if waited >= STALL_MAX {
