@@ -34,6 +34,8 @@ pub(super) struct Peer {
     pub(super) blocks_out: usize,
     /// It rejected or let time out a request: nothing is asked of it until then.
     pub(super) backoff_until: Duration,
+    /// It was turned down and is to be told when there is room: its turn. [`super::uploads`] sets it.
+    pub(super) turned_down: Option<u64>,
 }
 
 /// What else is known of a peer.
@@ -123,6 +125,7 @@ impl Peer {
             flights: 0,
             blocks_out: 0,
             backoff_until: Duration::ZERO,
+            turned_down: None,
         }
     }
 
@@ -326,7 +329,7 @@ impl Peers {
 
 /// As many of the lowest bits.
 fn below(count: usize) -> u64 {
-    (1_u64 << (count % 64)) - 1 | if count < 64 { 0 } else { u64::MAX }
+    u32::try_from(count).ok().and_then(|count| 1_u64.checked_shl(count)).map_or(u64::MAX, |bit| bit - 1)
 }
 
 /// Places in the list of peers, the first ones first.

@@ -548,6 +548,8 @@ impl Session {
         assert_eq!(self.uploads.active(), self.peers.iter().filter(|peer| peer.counts_as_sending()).count(), "sending");
         let sent_to = self.peers.iter().filter(|peer| peer.rest.sending.is_some()).map(|peer| &peer.key);
         assert!(self.uploads.sent_to().iter().eq(sent_to), "sent to");
+        let turned_down = self.peers.iter().filter(|peer| peer.turned_down.is_some()).count();
+        assert_eq!(turned_down, self.uploads.turned_down(), "turned down");
         self.contacts.check();
         self.offers.check(&self.peers, &self.pieces);
     }

@@ -32,8 +32,9 @@ pub(super) struct Uploads {
     busy: Vec<PeerKey>,
     /// Bytes queued by peers of ours, which a queue limit holds.
     queued_bytes: u64,
-    /// Peers of ours that were turned down and are to be told when there is room, each once.
-    turned_down: VecDeque<PeerKey>,
+    /// How many peers were turned down and are to be told when there is room, and the turn of the next one.
+    turned_down: usize,
+    next_turn: u64,
     /// The smoothed time a block takes to be out.
     block_time: Option<Duration>,
 }
@@ -55,7 +56,7 @@ impl Uploads {
     pub(super) fn lost(&mut self, peer: &Peer) {
         self.active -= usize::from(peer.counts_as_sending());
         self.idle(peer.key);
-        self.turned_down.retain(|key| *key != peer.key);
+        self.turned_down -= usize::from(peer.turned_down.is_some());
         if peer.is_ours() {
             self.queued_bytes -= peer.queued_bytes();
         }
@@ -71,6 +72,11 @@ impl Uploads {
         let at = self.busy.partition_point(|key| *key < peer);
         self.busy.insert(at, peer);
         self.active += 1;
+    }
+
+    /// How many peers are to be told when there is room.
+    pub(super) fn turned_down(&self) -> usize {
+        self.turned_down
     }
 
     /// Those that are being sent to, those that stall too.
@@ -109,10 +115,13 @@ impl Session {
             false => peer.rest.queue.len() >= STOCK_REQUESTS_MAX,
         };
         if is_full {
-            if is_ours && !self.uploads.turned_down.contains(&key) {
-                self.uploads.turned_down.push_back(key);
+            let is_fast = peer.fast;
+            if let Some(peer) = self.peers.get_mut(key).filter(|peer| is_ours && peer.turned_down.is_none()) {
+                peer.turned_down = Some(self.uploads.next_turn);
+                self.uploads.next_turn += 1;
+                self.uploads.turned_down += 1;
             }
-            return match peer.fast {
+            return match is_fast {
                 true => self.reject(key, raw),
                 false => self.nonsense(now, key, 1),
             };
@@ -194,15 +203,13 @@ impl Session {
             return;
         }
         // With nothing left to send, everybody is welcome.
-        let at_once = if self.uploads.active == 0 { self.uploads.turned_down.len() } else { READY_AT_ONCE };
-        for _ in 0..at_once {
-            let poorest = (self.uploads.turned_down.iter().enumerate())
-                .min_by_key(|(_, key)| self.peers.get(**key).map_or(0, |peer| peer.have().count()));
-            let Some(key) = poorest.map(|(at, _)| at).and_then(|at| self.uploads.turned_down.remove(at)) else {
-                return;
-            };
-            let Some(peer) = self.peers.get(key) else { continue };
-            let id = peer.rest.extension.ids[usize::from(extension::READY)];
+        let at_once = if self.uploads.active == 0 { self.uploads.turned_down } else { READY_AT_ONCE };
+        for _ in 0..at_once.min(self.uploads.turned_down) {
+            let turned_down = self.peers.iter_mut().filter_map(|peer| Some((peer.turned_down?, peer)));
+            let Some((_, peer)) = turned_down.min_by_key(|(turn, peer)| (peer.have().count(), *turn)) else { return };
+            peer.turned_down = None;
+            self.uploads.turned_down -= 1;
+            let (key, id) = (peer.key, peer.rest.extension.ids[usize::from(extension::READY)]);
             self.say(key, Message::Extended { id, payload: Vec::new() });
         }
     }
