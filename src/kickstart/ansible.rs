@@ -2,9 +2,10 @@
 //! machine; the packages of its `yum` tasks join the profile's.
 
 use super::KickstartError;
-use super::script::Files;
-use super::section::Script;
+use super::script::{Dialect, Files};
+use super::section::Kind;
 use super::shell;
+use super::written::Script;
 use crate::profile::{Element, Origin, Profile};
 use std::fmt::Write;
 
@@ -59,7 +60,7 @@ impl Playbook {
 }
 
 /// The script that writes a playbook and runs it; none where there is no file to write it to.
-pub(super) fn script(playbook: &Playbook, origin: &Origin, maker: usize) -> Option<Script<'static>> {
+pub(super) fn script(playbook: &Playbook, dialect: Dialect, origin: &Origin) -> Option<Script> {
     let name = playbook.name.as_ref()?;
     let target = format!("/var/rocks/ansible/{name}");
     let word = shell::word(&target, false);
@@ -69,7 +70,7 @@ pub(super) fn script(playbook: &Playbook, origin: &Origin, maker: usize) -> Opti
     let here = shell::Here { end: "ROCKS-KS-YML", ..shell::LITERAL };
     shell::write_file(&mut text, &word, &playbook.text, here);
     let _ = write!(text, "##### RUN the Playbook #####\n{} {} {word}", playbook.command, playbook.arguments);
-    Some(Script { interpreter: None, argument: String::new(), text: text.into(), origin: origin.clone(), maker })
+    Some(Script::new(Kind::Post, "", "", &text, origin, dialect))
 }
 
 /// The keys of the block below a task that is indented by this much.

@@ -6,7 +6,7 @@ use super::grammar::{Grammar, Shape, Status};
 use super::memo::{Memo, fingerprint};
 use super::scripts::Scripts;
 use super::storage::Storage;
-use super::{PackageList, groups, render, rules, values};
+use super::{PackageList, groups, rules, values, written};
 use crate::cluster::Release;
 use crate::profile::{Finding, Severity};
 use std::collections::{HashMap, HashSet};
@@ -62,15 +62,20 @@ impl Check<'_> {
         run.whole(&document);
         let mut findings = run.findings;
         findings.sort_by_key(|finding| finding.line);
-        let lines: Vec<&str> = text.lines().collect();
-        findings.into_iter().map(|finding| place(finding, file, &lines)).collect()
+        // Their lines, found in one way through the text.
+        let mut lines = (1..).zip(text.lines()).peekable();
+        let mut line = |number: u32| {
+            while lines.next_if(|(passed, _)| *passed < number).is_some() {}
+            lines.peek().filter(|(at, _)| *at == number).map_or("", |(_, line)| *line)
+        };
+        findings.into_iter().map(|finding| place(finding, file, &mut line)).collect()
     }
 }
 
 /// Gives a finding its file and the line it stands in.
-fn place(finding: Finding, file: &str, lines: &[&str]) -> Finding {
+fn place<'t>(finding: Finding, file: &str, line_of: &mut impl FnMut(u32) -> &'t str) -> Finding {
     let line = finding.line.unwrap_or(1);
-    let shown = lines.get(line as usize - 1).copied().unwrap_or_default();
+    let shown = line_of(line);
     // Never show a password, not even a wrong one.
     let secret = finding.code == "password" || shown.contains("pw ") || shown.contains("password");
     let column = shown.len() - shown.trim_start().len() + 1;
@@ -226,7 +231,7 @@ impl<'a> Run<'a> {
                 .sections
                 .iter()
                 .filter(|section| section.name() == "%pre")
-                .any(|section| section.lines.iter().any(|(_, text)| text.contains(path.as_str())));
+                .any(|section| section.lines().any(|(_, text)| text.contains(path.as_str())));
             (!written).then(|| format!("'{path}' is included, but no %pre script writes it"))
         };
         if let Some(problem) = wrong {
@@ -239,8 +244,8 @@ impl<'a> Run<'a> {
         if !section.ended {
             self.error(line, "missing-end", format!("section '{name}' has no %end"));
         }
-        for (line, words) in &section.includes {
-            self.include(*line, words, document);
+        for include in &section.includes {
+            self.include(include.line, &include.words, document);
         }
         let Some(shape) = self.grammar.section(name) else { return };
         if shape.free {
@@ -252,10 +257,9 @@ impl<'a> Run<'a> {
         }
         match name {
             "%packages" => {
-                let first = section.line;
-                let lines: Vec<(u32, &str)> = section.lines.iter().map(|(line, text)| (line - first, *text)).collect();
+                let first = section.first;
                 let shelf = self.check.shelf.map_or(0, |shelf| std::ptr::from_ref(shelf).addr());
-                let key = fingerprint(&(self.check.release.as_str(), shelf, lines));
+                let key = fingerprint(&(self.check.release.as_str(), shelf, section.body));
                 let found = self.check.memo.findings(key, || {
                     let before = self.findings.len();
                     self.packages(section);
@@ -268,7 +272,7 @@ impl<'a> Run<'a> {
                 self.findings.extend(found.iter().map(placed));
             }
             "%certificate" => {
-                if section.lines.iter().all(|(_, text)| text.trim().is_empty()) {
+                if section.lines().all(|(_, text)| text.trim().is_empty()) {
                     self.error(line, "syntax", "section '%certificate' is empty".to_owned());
                 }
             }
@@ -280,46 +284,46 @@ impl<'a> Run<'a> {
         if !interpreter.starts_with('/') {
             self.error(section.line, "interpreter", format!("interpreter '{interpreter}' is no absolute path"));
         }
-        let Some(scripts) = self.check.scripts.filter(|_| render::is_shell(interpreter)) else { return };
+        let Some(scripts) = self.check.scripts.filter(|_| written::is_shell(interpreter)) else { return };
         for (at, what) in scripts.problems(&section.text()) {
-            let line = section.lines.get(at.saturating_sub(1) as usize).or(section.lines.last());
-            self.error(line.map_or(section.line, |(line, _)| *line), "script", what);
+            let line = section.lines().nth(at.saturating_sub(1) as usize).or(section.lines().last());
+            self.error(line.map_or(section.line, |(line, _)| line), "script", what);
         }
     }
 
     fn packages(&mut self, section: &SectionText<'_>) {
         let mut wishes: HashMap<String, bool> = HashMap::new();
-        for (line, text) in &section.lines {
-            let list = PackageList::from_lines(std::iter::once(*text));
+        for (line, text) in section.lines() {
+            let list = PackageList::from_lines(std::iter::once(text));
             let wish = text.split('#').next().unwrap_or_default().trim();
             if wish.is_empty() {
                 continue;
             }
             if wish.contains("--nodefaults") && wish.contains("--optional") {
-                self.error(*line, "syntax", "a group is either '--nodefaults' or '--optional'".to_owned());
+                self.error(line, "syntax", "a group is either '--nodefaults' or '--optional'".to_owned());
             }
             let (off, name) = wish.strip_prefix('-').map_or((false, wish), |name| (true, name));
             if wishes.insert(name.to_owned(), off).is_some_and(|before| before != off) {
-                self.add(Severity::Warning, *line, "package", format!("'{name}' is both wanted and not wanted"));
+                self.add(Severity::Warning, line, "package", format!("'{name}' is both wanted and not wanted"));
             }
             let named = list.names.iter().chain(&list.groups).chain(&list.environments).next().is_some();
             if !off && !named {
-                self.error(*line, "package", format!("'{wish}' names nothing"));
+                self.error(line, "package", format!("'{wish}' names nothing"));
             }
             for name in &list.names {
-                self.package(*line, name);
+                self.package(line, name);
             }
             for name in &list.groups {
                 let known = self.check.shelf.map_or_else(|| groups::is_group(name), |shelf| shelf.group(name));
                 if !known && !name.contains('*') {
-                    self.missing(*line, "group", name);
+                    self.missing(line, "group", name);
                 }
             }
             for name in &list.environments {
                 let known =
                     self.check.shelf.map_or_else(|| groups::is_environment(name), |shelf| shelf.environment(name));
                 if !known && !name.contains('*') {
-                    self.missing(*line, "environment", name);
+                    self.missing(line, "environment", name);
                 }
             }
         }

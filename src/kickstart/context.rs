@@ -1,7 +1,7 @@
 //! What templates see of a profile, as objects that are asked, not copied: a Kickstart file has hundreds of scripts, and
 //! most templates never look at an attribute.
 
-use crate::profile::Profile;
+use crate::profile::{Origin, Profile};
 use minijinja::Value;
 use minijinja::value::{Enumerator, Object};
 use std::sync::Arc;
@@ -32,7 +32,7 @@ impl Object for ScriptObject {
 }
 
 /// A script as templates see it.
-pub(super) fn script(head: &str, text: &str) -> Value {
+pub(super) fn script(head: Arc<str>, text: Arc<str>) -> Value {
     Value::from_object(ScriptObject { head: head.into(), text: text.into() })
 }
 
@@ -62,8 +62,8 @@ impl Object for NodeObject {
 }
 
 /// A node file as templates see it.
-pub(super) fn node(file: &Arc<str>, roll: &Arc<str>) -> Value {
-    Value::from_object(NodeObject { file: file.clone(), roll: roll.clone() })
+pub(super) fn node(origin: &Origin) -> Value {
+    Value::from_object(NodeObject { file: origin.file.clone(), roll: origin.roll.clone() })
 }
 
 /// All attributes of a host: sorted by name.

@@ -1,7 +1,8 @@
 //! Stage 2: a profile becomes a Kickstart file through Jinja templates; validation. Runs on the node.
 //!
 //! - `section` reads a profile: which elements count, and what each section gets from them (`judge`, `script`,
-//!   `packages`, `ansible`); `shell` writes the shell they become.
+//!   `written`, `packages`, `ansible`); `shell` writes the shell they become; `kept` remembers what elements became
+//!   that profiles share.
 //! - `modern` says the commands of an older installer in the words of today's, out of the facts in `grammar`.
 //! - `render` pours it all into the templates of `templates/`.
 //! - `trace` says which element of the profile a line was made of.
@@ -21,6 +22,7 @@ mod golden_tests;
 mod grammar;
 mod groups;
 mod judge;
+mod kept;
 mod line;
 mod memo;
 mod modern;
@@ -34,6 +36,7 @@ mod shell;
 mod storage;
 mod trace;
 mod values;
+mod written;
 
 pub use check::{Check, Shelf};
 pub use difference::Difference;

@@ -1,6 +1,7 @@
 //! The packages that a profile asks for.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// The packages that a profile asks for, as its distribution's closure is given them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -20,23 +21,23 @@ pub struct PackageList {
 /// Lines of `%packages` while a profile is read: what is on and what is off, as the original counts them.
 #[derive(Debug, Default)]
 pub(super) struct Selection {
-    on: Vec<String>,
-    off: Vec<String>,
+    on: Vec<Arc<str>>,
+    off: Vec<Arc<str>>,
 }
 
 impl Selection {
     /// Asks for a package, a `@group` or a `@^environment`; takes back one earlier wish to be without it.
-    pub(super) fn enable(&mut self, name: &str) {
-        if let Some(place) = self.off.iter().position(|off| off == name) {
+    pub(super) fn enable(&mut self, name: Arc<str>) {
+        if let Some(place) = self.off.iter().position(|off| *off == name) {
             self.off.remove(place);
         }
-        self.on.push(name.to_owned());
+        self.on.push(name);
     }
 
     /// Asks to be without it, unless it was asked for before.
-    pub(super) fn disable(&mut self, name: &str) {
-        if !self.on.iter().any(|on| on == name) {
-            self.off.push(name.to_owned());
+    pub(super) fn disable(&mut self, name: Arc<str>) {
+        if !self.on.contains(&name) {
+            self.off.push(name);
         }
     }
 
@@ -45,7 +46,7 @@ impl Selection {
         self.on.sort();
         self.off.sort();
         let off = self.off.iter().map(|name| format!("-{name}"));
-        self.on.iter().cloned().chain(off).collect()
+        self.on.iter().map(|name| name.as_ref().to_owned()).chain(off).collect()
     }
 }
 
@@ -100,11 +101,11 @@ mod tests {
     fn wishes_are_counted_as_the_original_counts_them() {
         let mut selection = Selection::default();
         for name in ["x", "x"] {
-            selection.disable(name);
+            selection.disable(name.into());
         }
-        selection.enable("x");
-        selection.enable("a");
-        selection.disable("a");
+        selection.enable("x".into());
+        selection.enable("a".into());
+        selection.disable("a".into());
         assert_eq!(selection.lines(), ["a", "x", "-x"]);
     }
 }

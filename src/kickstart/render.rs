@@ -4,18 +4,17 @@
 //! unknown name in a template is an error, never an empty string.
 
 use super::judge::Conditions;
+use super::kept::{Elements, Kept};
 use super::modern::modernise;
 use super::script::Dialect;
-use super::section::{Command, Script, Sections, rocks7_accepts};
+use super::section::{Command, Placed, Sections, rocks7_accepts};
 use super::trace::{Ink, Marks, Plain, TracedLine};
-use super::{KickstartError, grammar::Grammar, shell};
+use super::{KickstartError, grammar::Grammar};
 use crate::cluster::Release;
 use crate::profile::Profile;
 use minijinja::syntax::SyntaxConfig;
 use minijinja::{AutoEscape, Environment, Error, ErrorKind, UndefinedBehavior, Value, context};
-use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::fmt::Write;
 
 /// The templates we ship that stage 2 uses: file name and text.
 const TEMPLATES: [(&str, &str); 7] = [
@@ -38,6 +37,7 @@ const BOOTSTRAP: &str = "bootstrap.ks.j2";
 pub struct Renderer {
     templates: Environment<'static>,
     conditions: Conditions,
+    kept: Kept,
 }
 
 /// What the frontend fills the first Kickstart of a machine with, before the machine is known.
@@ -49,14 +49,6 @@ pub struct Bootstrap {
     pub proxy: String,
     /// Further arguments of `rocks fetch`, each a word of the shell already.
     pub arguments: Vec<String>,
-}
-
-/// A script as the templates see it: what follows `%pre` or `%post`, with a blank before it, and a text that fits.
-struct Section<'s> {
-    head: String,
-    text: Cow<'s, str>,
-    /// What made it: a place in `Sections::makers`.
-    maker: usize,
 }
 
 impl Renderer {
@@ -76,7 +68,7 @@ impl Renderer {
             let added = templates.add_template_owned(name.clone(), text.clone());
             added.map_err(|error| template_error(name, text, &error))?;
         }
-        Ok(Self { templates, conditions: Conditions::default() })
+        Ok(Self { templates, conditions: Conditions::default(), kept: Kept::default() })
     }
 
     /// The Kickstart file of a profile, for this release of the installer.
@@ -93,48 +85,43 @@ impl Renderer {
 
     fn pour(&self, profile: &Profile, release: Release, ink: &mut dyn Ink) -> Result<String, KickstartError> {
         let old = release == Release::Rocks7;
-        let sections = match old {
-            true => Sections::read(profile, Dialect::Rocks7, &rocks7_accepts, &self.conditions)?,
-            false => {
-                let grammar = Grammar::of(release);
-                let accepts = move |name: &str| {
-                    rocks7_accepts(name) || grammar.command(name).is_some() || !Grammar::known_in(name, None).is_empty()
-                };
-                Sections::read(profile, Dialect::Modern, &accepts, &self.conditions)?
+        let mut sections = {
+            let kept = self.kept.elements();
+            match old {
+                true => Sections::read(profile, Dialect::Rocks7, &rocks7_accepts, &self.conditions, &kept)?,
+                false => {
+                    let grammar = Grammar::of(release);
+                    let accepts = move |name: &str| {
+                        rocks7_accepts(name)
+                            || grammar.command(name).is_some()
+                            || !Grammar::known_in(name, None).is_empty()
+                    };
+                    Sections::read(profile, Dialect::Modern, &accepts, &self.conditions, &kept)?
+                }
             }
         };
+        self.kept.add(std::mem::take(&mut sections.fresh));
         let modern = if old { None } else { Some(modernise(&sections.commands, release)) };
         let mut changes = modern.as_ref().map(|modern| modern.changes.clone()).unwrap_or_default();
         if sections.without_rcs > 0 {
             changes.push("files are not put under RCS, nor copied to /var/rocks".to_owned());
         }
-        let (pre, post) = match old {
-            true => (sections.pre.iter().map(old_pre).collect(), old_post(&sections)),
-            false => {
-                let kept: Vec<&Script<'_>> = sections.post.iter().filter(|script| !is_log_record(script)).collect();
-                if kept.len() < sections.post.len() {
-                    changes
-                        .push("records of each node's begin and end left out: every script has its own log".to_owned());
-                }
-                (modern_scripts("pre", sections.pre.iter()), modern_scripts("post", kept.into_iter()))
-            }
-        };
-        let order: Vec<Value> = sections.order.iter().map(|(file, roll)| super::context::node(file, roll)).collect();
+        if !old && sections.post.iter().any(|(script, _)| script.is_log_record) {
+            sections.post.retain(|(script, _)| !script.is_log_record);
+            changes.push("records of each node's begin and end left out: every script has its own log".to_owned());
+        }
+        let order: Vec<Value> = sections.order.iter().map(|origin| super::context::node(origin)).collect();
         let commands: Vec<(String, usize)> = match modern {
             Some(modern) => modern.lines,
             None => sections.commands.iter().map(|command| (old_line(command), command.maker)).collect(),
         };
         ink.know(&sections.makers);
-        let commands: Vec<String> =
-            commands.into_iter().map(|(line, maker)| ink.write(line.into(), maker).into_owned()).collect();
+        let commands: Vec<String> = commands.into_iter().map(|(line, maker)| ink.write_line(line, maker)).collect();
         let packages: Vec<String> = sections.packages.into_iter().map(|line| ink.write_package(line)).collect();
-        let mut scripts = |sections: Vec<Section<'_>>| -> Vec<Value> {
-            let each = |Section { head, text, maker }: Section<'_>| {
-                super::context::script(&ink.write(head.into(), maker), &ink.write(text, maker))
-            };
-            sections.into_iter().map(each).collect()
+        let mut scripts = |scripts: &[Placed]| -> Vec<Value> {
+            (1..).zip(scripts).map(|(number, (script, maker))| ink.write_script(script, number, *maker)).collect()
         };
-        let (pre, post) = (scripts(pre), scripts(post));
+        let (pre, post) = (scripts(&sections.pre), scripts(&sections.post));
         self.fill(
             KICKSTART,
             context! {
@@ -171,7 +158,7 @@ impl Renderer {
 /// The lines of `%packages` that a profile makes: what its distribution's closure is given.
 pub fn package_lines(profile: &Profile) -> Result<Vec<String>, KickstartError> {
     let conditions = Conditions::default();
-    let sections = Sections::read(profile, Dialect::Modern, &|_| false, &conditions)?;
+    let sections = Sections::read(profile, Dialect::Modern, &|_| false, &conditions, &Elements::default())?;
     Ok(sections.packages.iter().flat_map(|line| line.lines()).map(str::to_owned).collect())
 }
 
@@ -192,86 +179,6 @@ pub fn packages_sections(text: &str) -> Vec<&str> {
 
 fn old_line(command: &Command) -> String {
     format!("{} {}", command.name, command.text).trim_end().to_owned()
-}
-
-fn old_pre<'s>(script: &'s Script<'_>) -> Section<'s> {
-    let interpreter = script.interpreter.as_ref().map(|i| format!(" --interpreter {i}")).unwrap_or_default();
-    let head = format!(" --log=/tmp/ks-pre.log{interpreter} {}", script.argument).trim_end().to_owned();
-    let text = fitting(&script.text, script.interpreter.as_deref().unwrap_or("/bin/sh"));
-    Section { head, text, maker: script.maker }
-}
-
-/// The original ran every script from a file of its own, numbered on from the temporary files of its `<file>`s.
-fn old_post(sections: &Sections<'_>) -> Vec<Section<'static>> {
-    let wrap = |(number, script): (usize, &Script<'_>)| {
-        let temporary = format!("/tmp/ks-script-{:04}", number + sections.temporaries as usize + 1);
-        let body = format!("#!{}\n{}\n\n", script.interpreter.as_deref().unwrap_or("/bin/bash"), script.text);
-        let mut text = String::with_capacity(body.len() + 200);
-        shell::write_file(&mut text, &temporary, &body, shell::Here { end: "ROCKS-KS-POST", ..shell::LITERAL });
-        let _ = write!(text, "/bin/chmod +x {temporary}\n{temporary}\n/bin/rm {temporary}");
-        let head = format!(" --log=/mnt/sysimage/var/log/rocks-install.log {}", script.argument).trim_end().to_owned();
-        Section { head, text: text.into(), maker: script.maker }
-    };
-    sections.post.iter().enumerate().map(wrap).collect()
-}
-
-fn modern_scripts<'s>(kind: &str, scripts: impl Iterator<Item = &'s Script<'s>>) -> Vec<Section<'s>> {
-    let each = |(number, script): (usize, &'s Script<'s>)| {
-        let interpreter = script.interpreter.as_deref().unwrap_or("/bin/bash");
-        let mut head = format!(" --interpreter={interpreter}");
-        if !script.argument.contains("--log") {
-            let file = script.origin.file.rsplit('/').next().unwrap_or_default();
-            let node: String = file
-                .trim_end_matches(".xml")
-                .chars()
-                .map(|c| if c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.') { c } else { '_' })
-                .collect();
-            // Without a new root, a path is the installer's own.
-            let folder = match kind {
-                "pre" => "/tmp",
-                _ if script.argument.contains("--nochroot") => "/mnt/sysimage/var/log/rocks",
-                _ => "/var/log/rocks",
-            };
-            let _ = write!(head, " --log={folder}/{kind}-{:03}-{node}.log", number + 1);
-        }
-        if !script.argument.is_empty() {
-            let _ = write!(head, " {}", script.argument);
-        }
-        let text = script.text.strip_prefix('\n').unwrap_or(&script.text);
-        Section { head, text: fitting(text, interpreter), maker: script.maker }
-    };
-    scripts.enumerate().map(each).collect()
-}
-
-/// A script that a section can carry: itself, or its base64 and the shell that runs it.
-fn fitting<'t>(text: &'t str, interpreter: &str) -> Cow<'t, str> {
-    if shell::fits_a_section(text) {
-        return text.into();
-    }
-    if !is_shell(interpreter) {
-        // Another language has no here-documents; its text must stand as it is, and the check will say so.
-        return text.into();
-    }
-    let mut out = String::from("rocks_script=$(mktemp /tmp/rocks-script.XXXXXX)\n");
-    shell::write_file(&mut out, "\"$rocks_script\"", text, shell::LITERAL);
-    let _ =
-        write!(out, "{interpreter} \"$rocks_script\"\nrocks_status=$?\nrm -f \"$rocks_script\"\n(exit $rocks_status)");
-    out.into()
-}
-
-/// Whether an interpreter reads shell.
-pub(super) fn is_shell(interpreter: &str) -> bool {
-    let program = interpreter.split_whitespace().next().unwrap_or_default();
-    matches!(program.rsplit('/').next(), Some("sh" | "bash" | "dash" | "ksh"))
-}
-
-/// Whether a script does nothing but note that a node's own begins or ends, as stage 1 writes them for the original.
-fn is_log_record(script: &Script<'_>) -> bool {
-    let mut lines = script.text.lines().filter(|line| !line.trim().is_empty());
-    let head = lines.next().is_some_and(|line| line.starts_with("cat >> /var/log/rocks-install.log <<"));
-    let record =
-        lines.next().is_some_and(|line| line.ends_with(": begin post section") || line.ends_with(": end post section"));
-    head && record && lines.count() == 1
 }
 
 fn innermost(error: &Error) -> &Error {

@@ -22,21 +22,77 @@ pub(super) struct Files<'a> {
     dialect: Dialect,
     os: &'a str,
     /// Owner that a file was first given; later mentions inherit it.
-    owners: HashMap<Arc<str>, String>,
+    owners: HashMap<Arc<str>, Arc<str>>,
     /// Temporary files named so far.
-    pub(super) temporaries: u32,
+    temporaries: u32,
     /// Files that the original would have put under RCS, and this dialect does not.
     pub(super) without_rcs: u32,
+    /// Files whose owner was asked for since `begin`, and whose it was.
+    asked: Vec<(Arc<str>, Option<Arc<str>>)>,
+}
+
+/// What the text of an element depended on beside the element, and what it left behind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Effect {
+    dialect: Dialect,
+    os: Arc<str>,
+    /// Owners it found.
+    found: Vec<(Arc<str>, Option<Arc<str>>)>,
+    /// Owners it gave to files that had none.
+    gave: Vec<(Arc<str>, Arc<str>)>,
+    /// Temporary files named before it, and by it.
+    temporaries: Option<(u32, u32)>,
+    /// Files it did not put under RCS.
+    without_rcs: u32,
 }
 
 impl<'a> Files<'a> {
     /// None written yet, for a machine of this operating system.
     pub(super) fn new(dialect: Dialect, os: &'a str) -> Self {
-        Self { dialect, os, owners: HashMap::new(), temporaries: 0, without_rcs: 0 }
+        Self { dialect, os, owners: HashMap::new(), temporaries: 0, without_rcs: 0, asked: Vec::new() }
+    }
+
+    /// The dialect of what is written.
+    pub(super) fn dialect(&self) -> Dialect {
+        self.dialect
+    }
+
+    /// Makes a piece of an element, and says what that depended on.
+    pub(super) fn observe<T, E>(&mut self, make: impl FnOnce(&mut Self) -> Result<T, E>) -> Result<(T, Effect), E> {
+        self.asked.clear();
+        let (temporaries, without_rcs) = (self.temporaries, self.without_rcs);
+        let made = make(self)?;
+        let found = std::mem::take(&mut self.asked);
+        let new = found.iter().filter(|(_, owner)| owner.is_none());
+        let gave = new.filter_map(|(file, _)| Some((file.clone(), self.owners.get(file)?.clone()))).collect();
+        let effect = Effect {
+            dialect: self.dialect,
+            os: self.os.into(),
+            found,
+            gave,
+            temporaries: (self.temporaries > temporaries).then_some((temporaries, self.temporaries - temporaries)),
+            without_rcs: self.without_rcs - without_rcs,
+        };
+        Ok((made, effect))
+    }
+
+    /// Whether an element would become now what it became then.
+    pub(super) fn fits(&self, effect: &Effect) -> bool {
+        effect.dialect == self.dialect
+            && *effect.os == *self.os
+            && effect.temporaries.is_none_or(|(before, _)| before == self.temporaries)
+            && effect.found.iter().all(|(file, owner)| self.owners.get(file) == owner.as_ref())
+    }
+
+    /// Does what making it did.
+    pub(super) fn repeat(&mut self, effect: &Effect) {
+        self.owners.extend(effect.gave.iter().cloned());
+        self.temporaries += effect.temporaries.map_or(0, |(_, named)| named);
+        self.without_rcs += effect.without_rcs;
     }
 
     /// A temporary file that nothing else in this Kickstart uses.
-    pub(super) fn temporary(&mut self) -> String {
+    fn temporary(&mut self) -> String {
         self.temporaries += 1;
         format!("/tmp/ks-script-{:04}", self.temporaries)
     }
@@ -72,7 +128,7 @@ impl<'a> Files<'a> {
         let target = shell::word(name, true);
         let owner = element.attribute("owner").filter(|owner| !owner.is_empty());
         let perms = element.attribute("perms").filter(|perms| !perms.is_empty());
-        let wants_rcs = !element.attribute("rcs").is_some_and(is_no);
+        let wants_rcs = element.attribute("rcs").is_none_or(is_yes);
         let rcs = wants_rcs && self.dialect == Dialect::Rocks7;
         self.without_rcs += u32::from(wants_rcs && !rcs);
 
@@ -85,13 +141,15 @@ impl<'a> Files<'a> {
         if rcs {
             self.check_in(name, &target, owner, out);
         }
-        if let Some(command) = element.attribute("expr").filter(|command| !command.is_empty()) {
-            let _ = writeln!(out, "{command} > {target}");
-        }
         let mode = element.attribute("mode").unwrap_or("create");
+        if let Some(command) = element.attribute("expr").filter(|command| !command.is_empty()) {
+            let redirect = if mode == "append" { ">>" } else { ">" };
+            let _ = writeln!(out, "{command} {redirect} {target}");
+        }
         if text.is_empty() {
             let _ = writeln!(out, "touch {target}");
         } else if mode == "pipe" {
+            let text = text.trim();
             match element.attribute("src").filter(|source| !source.is_empty()) {
                 Some(source) => {
                     let _ = writeln!(out, "cat {source} | ({text}) > {target}");
@@ -126,8 +184,12 @@ impl<'a> Files<'a> {
             Some((folder, base)) => (format!("{folder}/RCS"), base),
             None => ("RCS".to_owned(), name),
         };
+        let before = self.owners.get(name).cloned();
+        if !self.asked.iter().any(|(known, _)| **known == *name) {
+            self.asked.push((name.into(), before.clone()));
+        }
         let archive = shell::word(&format!("{folder}/{base},v"), true);
-        if !self.owners.contains_key(name) {
+        if before.is_none() {
             let folder = shell::word(&folder, true);
             let _ = write!(
                 out,
@@ -135,9 +197,9 @@ impl<'a> Files<'a> {
                  if [ ! -d {folder} ]; then\n\t\tmkdir -m 700 {folder}\n\t\tchown 0:0 {folder}\n\tfi;\n\t\
                  echo \"original\" | /opt/rocks/bin/ci {target};\n\t/opt/rocks/bin/co -f -l {target};\nfi\n"
             );
-            self.owners.insert(name.into(), owner.unwrap_or_default().to_owned());
+            self.owners.insert(name.into(), owner.unwrap_or_default().into());
         }
-        let owner = owner.unwrap_or_else(|| &self.owners[name]);
+        let owner = owner.or(before.as_deref()).unwrap_or_default();
         if !owner.is_empty() {
             let owner = shell::word(owner, true);
             let _ = writeln!(out, "chown {owner} {target}\nchown {owner} {archive}");
@@ -155,9 +217,9 @@ fn text_bytes(element: &Element) -> usize {
     element.children.iter().map(of).sum()
 }
 
-/// Whether an attribute says no, in one of the original's words for it.
-pub(super) fn is_no(value: &str) -> bool {
-    matches!(value.to_ascii_lowercase().as_str(), "off" | "no" | "false" | "n" | "0")
+/// Whether an attribute says yes, in one of the original's words for it.
+fn is_yes(value: &str) -> bool {
+    matches!(value.to_ascii_lowercase().as_str(), "on" | "yes" | "y" | "true" | "1" | "enabled" | "enable")
 }
 
 /// Folders that every installed system has.

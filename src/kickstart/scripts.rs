@@ -3,7 +3,7 @@
 //! Scripts of many hosts differ in addresses and numbers, which the shell's grammar does not look at: scripts that differ
 //! in nothing else are one.
 
-use super::render::is_shell;
+use super::written::is_shell;
 use std::collections::HashMap;
 use std::io::Write;
 use std::process::{Command, Stdio};

@@ -6,10 +6,13 @@
 use super::KickstartError;
 use super::ansible::{self, Playbook};
 use super::judge::{Conditions, Judge};
+use super::kept::{self, Elements, Fresh, Made};
 use super::packages::Selection;
 use super::script::{Dialect, Files};
+use super::written::Script;
 use crate::profile::{Content, Element, Origin, Profile};
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::sync::Arc;
 
 /// One line of the command section, with what the profile says about it.
@@ -23,26 +26,52 @@ pub(super) struct Command {
     pub(super) maker: usize,
 }
 
-/// A `<pre>`, `<post>`, `<configure>` or playbook that became a script.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Script<'p> {
-    /// Its interpreter where the profile names one.
-    pub(super) interpreter: Option<String>,
-    /// What its section's head ends with (`--nochroot`).
-    pub(super) argument: String,
-    /// Its text; no white space at its end.
-    pub(super) text: Cow<'p, str>,
-    /// Where it was written.
-    pub(super) origin: Origin,
-    /// Its place in `Sections::makers`.
-    pub(super) maker: usize,
+/// The children of `<kickstart>` that stage 2 knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Main,
+    Package,
+    Pre,
+    /// `<post>` and `<configure>`.
+    Post,
+    Debug,
+    Ansible,
+    /// The first boot after the installation: the original shows it in a listing only, and so do we.
+    Boot,
 }
+
+impl Kind {
+    /// What an element of this name is.
+    pub(super) fn of(name: &str) -> Option<Self> {
+        Some(match name {
+            "main" => Self::Main,
+            "package" => Self::Package,
+            "pre" => Self::Pre,
+            "post" | "configure" => Self::Post,
+            "debug" => Self::Debug,
+            "ansible" => Self::Ansible,
+            "boot" => Self::Boot,
+            _ => return None,
+        })
+    }
+}
+
+/// What a package or script of a profile becomes.
+#[derive(Debug, Clone)]
+pub(super) enum Piece {
+    /// A package's name, and whether it is wanted.
+    Package(Arc<str>, bool),
+    Script(Arc<Script>),
+}
+
+/// A script, and its place in `Sections::makers`.
+pub(super) type Placed = (Arc<Script>, usize);
 
 /// What a profile says, sorted into the sections of a Kickstart.
 #[derive(Debug, Default)]
 pub(super) struct Sections<'p> {
     /// Node files that add something beside commands, in order: file and roll.
-    pub(super) order: Vec<(Arc<str>, Arc<str>)>,
+    pub(super) order: Vec<&'p Origin>,
     /// Lines that nodes left for people who debug.
     pub(super) debug: Vec<String>,
     /// The command section.
@@ -50,16 +79,19 @@ pub(super) struct Sections<'p> {
     /// The lines of `%packages`.
     pub(super) packages: Vec<String>,
     /// Scripts that run before the disks are touched.
-    pub(super) pre: Vec<Script<'p>>,
+    pub(super) pre: Vec<Placed>,
     /// Scripts that run in the installed system.
-    pub(super) post: Vec<Script<'p>>,
-    /// How many temporary files their texts name.
-    pub(super) temporaries: u32,
+    pub(super) post: Vec<Placed>,
     /// How many files are no longer put under RCS.
     pub(super) without_rcs: u32,
-    /// The elements that commands and scripts were made of, each with the one it stands in first.
-    pub(super) makers: Vec<Vec<Arc<Element>>>,
+    /// The elements that commands and scripts were made of, and the one that each stands in.
+    pub(super) makers: Vec<Maker<'p>>,
+    /// What is not kept yet.
+    pub(super) fresh: Vec<Fresh>,
 }
+
+/// The element that something was made of, and before it the one it stands in.
+pub(super) type Maker<'p> = (Option<&'p Arc<Element>>, &'p Arc<Element>);
 
 /// Which children of `<main>` become commands.
 pub(super) type Accepts = dyn Fn(&str) -> bool;
@@ -71,72 +103,99 @@ impl<'p> Sections<'p> {
         dialect: Dialect,
         accepts: &Accepts,
         conditions: &'p Conditions,
+        kept: &Elements,
     ) -> Result<Self, KickstartError> {
         let judge = Judge::new(profile, conditions);
         let os = profile.attributes.iter().find(|(name, _)| &**name == "os").map_or("linux", |(_, value)| value);
         let mut files = Files::new(dialect, os);
         let mut sections = Self::default();
         let mut selection = Selection::default();
+        let mut mentioned = HashSet::new();
         for element in &profile.elements {
-            let counts = matches!(
-                &*element.name,
-                "main" | "package" | "pre" | "post" | "configure" | "boot" | "debug" | "ansible"
-            );
-            if !counts || !judge.holds(element)? {
-                continue;
-            }
-            if &*element.name != "main" {
-                sections.mention(&element.origin);
-            }
-            match &*element.name {
-                "main" => sections.main(element, &judge, &mut files, accepts)?,
-                "package" => package(element, &mut files, &mut selection)?,
-                "pre" => {
-                    let maker = sections.made_of(&[element]);
-                    sections.pre.push(script(element, maker, &mut files)?);
+            let known = kept::find(kept, element);
+            let read;
+            let facts = match known {
+                Some(known) => &known.facts,
+                None => {
+                    read = judge.facts(element)?;
+                    &read
                 }
-                "post" | "configure" => {
-                    let maker = sections.made_of(&[element]);
-                    sections.post.push(script(element, maker, &mut files)?);
+            };
+            let counted = match facts.kind {
+                Some(kind) if judge.counts(facts, element)? => Some(kind),
+                _ => None,
+            };
+            if known.is_none() && counted.is_none() && kept::is_shared(element) {
+                sections.fresh.push((element.clone(), facts.clone(), None));
+            }
+            let Some(kind) = counted else { continue };
+            if kind != Kind::Main {
+                sections.mention(&element.origin, &mut mentioned);
+            }
+            match kind {
+                Kind::Main => sections.main(element, &judge, &mut files, accepts)?,
+                Kind::Package | Kind::Pre | Kind::Post => {
+                    let piece = match known.and_then(|known| known.made(&files)) {
+                        Some(made) => {
+                            files.repeat(&made.effect);
+                            made.piece.clone()
+                        }
+                        None => {
+                            let (piece, effect) = files.observe(|files| piece(kind, element, files))?;
+                            if kept::is_shared(element) && known.is_none_or(|known| known.has_room()) {
+                                let made = Made { effect, piece: piece.clone() };
+                                sections.fresh.push((element.clone(), facts.clone(), Some(made)));
+                            }
+                            piece
+                        }
+                    };
+                    match piece {
+                        Piece::Package(name, true) => selection.enable(name),
+                        Piece::Package(name, false) => selection.disable(name),
+                        Piece::Script(script) => {
+                            let maker = sections.made_of(None, element);
+                            let into = if kind == Kind::Pre { &mut sections.pre } else { &mut sections.post };
+                            into.push((script, maker));
+                        }
+                    }
                 }
-                "debug" => sections.debug.extend(files.text(element)?.trim_matches('\n').lines().map(str::to_owned)),
-                "ansible" => {
+                Kind::Debug => {
+                    sections.debug.extend(files.text(element)?.trim_matches('\n').lines().map(str::to_owned))
+                }
+                Kind::Ansible => {
                     let playbook = Playbook::read(element, profile, &mut files)?;
                     for (name, wanted) in playbook.packages() {
-                        if wanted { selection.enable(&name) } else { selection.disable(&name) }
+                        if wanted { selection.enable(name.into()) } else { selection.disable(name.into()) }
                     }
-                    let maker = sections.made_of(&[element]);
-                    sections.post.extend(ansible::script(&playbook, &element.origin, maker));
+                    let maker = sections.made_of(None, element);
+                    let script = ansible::script(&playbook, dialect, &element.origin);
+                    sections.post.extend(script.map(|script| (Arc::new(script), maker)));
                 }
-                // The first boot after the installation: the original shows it in a listing only, and so do we.
-                _ => {}
+                Kind::Boot => {}
             }
         }
         sections.packages = selection.lines();
-        sections.temporaries = files.temporaries;
         sections.without_rcs = files.without_rcs;
         Ok(sections)
     }
 
-    fn made_of(&mut self, elements: &[&Arc<Element>]) -> usize {
-        self.makers.push(elements.iter().map(|element| Arc::clone(element)).collect());
+    fn made_of(&mut self, outer: Option<&'p Arc<Element>>, element: &'p Arc<Element>) -> usize {
+        self.makers.push((outer, element));
         self.makers.len() - 1
     }
 
-    fn mention(&mut self, origin: &Origin) {
+    fn mention(&mut self, origin: &'p Origin, mentioned: &mut HashSet<&'p str>) {
         // Elements come node by node, so that most are of the file before.
-        if self.order.last().is_some_and(|(file, _)| Arc::ptr_eq(file, &origin.file)) {
-            return;
-        }
-        if !self.order.iter().any(|(file, _)| *file == origin.file) {
-            self.order.push((origin.file.clone(), origin.roll.clone()));
+        let is_last = self.order.last().is_some_and(|last| Arc::ptr_eq(&last.file, &origin.file));
+        if !is_last && mentioned.insert(&origin.file) {
+            self.order.push(origin);
         }
     }
 
     fn main(
         &mut self,
         main: &'p Arc<Element>,
-        judge: &Judge<'p>,
+        judge: &Judge<'_>,
         files: &mut Files<'_>,
         accepts: &Accepts,
     ) -> Result<(), KickstartError> {
@@ -146,12 +205,12 @@ impl<'p> Sections<'p> {
                 continue;
             }
             let text = files.text(element)?;
-            let maker = self.made_of(&[main, element]);
+            let maker = self.made_of(Some(main), element);
             let command =
                 |name: &str, text: Cow<'_, str>| Command { name: name.to_owned(), text: text.into_owned(), maker };
             self.commands.push(match &*element.name {
                 "lilo" => command("bootloader", text),
-                "include" => command("%include", text),
+                "include" if files.dialect() == Dialect::Modern => command("%include", text),
                 "langsupport" => command("langsupport", format!("--default={}", text.trim()).into()),
                 "sshpw" => command("sshpw", text.trim().into()),
                 "clearpart" if !judge.clears(element.attribute("partition")) => continue,
@@ -162,35 +221,16 @@ impl<'p> Sections<'p> {
     }
 }
 
-fn package(element: &Element, files: &mut Files<'_>, selection: &mut Selection) -> Result<(), KickstartError> {
+/// What a package or script becomes.
+fn piece(kind: Kind, element: &Element, files: &mut Files<'_>) -> Result<Piece, KickstartError> {
+    if kind != Kind::Package {
+        let text = files.text(element)?;
+        return Ok(Piece::Script(Arc::new(Script::of(element, kind, &text, files.dialect()))));
+    }
     let text = files.text(element)?;
-    let mut name = text.trim().to_owned();
-    if element.attribute("type") == Some("meta") {
-        name.insert(0, '@');
-    }
-    if element.attribute("disable").is_some() {
-        selection.disable(&name);
-    } else {
-        selection.enable(&name);
-    }
-    Ok(())
-}
-
-fn script<'p>(element: &'p Element, maker: usize, files: &mut Files<'_>) -> Result<Script<'p>, KickstartError> {
-    let text = match files.text(element)? {
-        Cow::Borrowed(text) => Cow::Borrowed(text.trim_end()),
-        Cow::Owned(mut text) => {
-            text.truncate(text.trim_end().len());
-            Cow::Owned(text)
-        }
-    };
-    Ok(Script {
-        interpreter: element.attribute("interpreter").filter(|i| !i.is_empty()).map(str::to_owned),
-        argument: element.attribute("arg").unwrap_or_default().trim().to_owned(),
-        text,
-        origin: element.origin.clone(),
-        maker,
-    })
+    let name = text.trim();
+    let name = if element.attribute("type") == Some("meta") { format!("@{name}").into() } else { name.into() };
+    Ok(Piece::Package(name, element.attribute("disable").is_none()))
 }
 
 /// The children of `<main>` that the original knew; it dropped all others in silence.

@@ -4,8 +4,10 @@
 //! a mark at the end of every line that comes out of the profile, and the marks are read off the result. A mark has no
 //! line break, so both files have the same lines.
 
+use super::section::Maker;
+use super::written::Script;
 use crate::profile::{Element, Profile};
-use std::borrow::Cow;
+use minijinja::Value;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -24,9 +26,11 @@ pub struct TracedLine {
 /// Writes what a template gets.
 pub(super) trait Ink {
     /// Tells what made what will be written.
-    fn know(&mut self, makers: &[Vec<Arc<Element>>]);
-    /// Lines of a command or script.
-    fn write<'t>(&mut self, text: Cow<'t, str>, maker: usize) -> Cow<'t, str>;
+    fn know(&mut self, makers: &[Maker<'_>]);
+    /// Lines of a command.
+    fn write_line(&mut self, line: String, maker: usize) -> String;
+    /// A script, the so-manieth of its kind.
+    fn write_script(&mut self, script: &Script, number: usize, maker: usize) -> Value;
     /// A line of `%packages`.
     fn write_package(&mut self, line: String) -> String;
 }
@@ -35,10 +39,14 @@ pub(super) trait Ink {
 pub(super) struct Plain;
 
 impl Ink for Plain {
-    fn know(&mut self, _: &[Vec<Arc<Element>>]) {}
+    fn know(&mut self, _: &[Maker<'_>]) {}
 
-    fn write<'t>(&mut self, text: Cow<'t, str>, _: usize) -> Cow<'t, str> {
-        text
+    fn write_line(&mut self, line: String, _: usize) -> String {
+        line
+    }
+
+    fn write_script(&mut self, script: &Script, number: usize, _: usize) -> Value {
+        script.value(number)
     }
 
     fn write_package(&mut self, line: String) -> String {
@@ -58,19 +66,30 @@ const MARK: char = '\u{f8ff}';
 const PACKAGE: &str = "p";
 
 impl Ink for Marks {
-    fn know(&mut self, makers: &[Vec<Arc<Element>>]) {
-        self.makers = makers.to_vec();
+    fn know(&mut self, makers: &[Maker<'_>]) {
+        let each = |(outer, element): &Maker<'_>| outer.iter().copied().chain([*element]).cloned().collect();
+        self.makers = makers.iter().map(each).collect();
     }
 
-    fn write<'t>(&mut self, text: Cow<'t, str>, maker: usize) -> Cow<'t, str> {
-        let lines: Vec<String> = text.split('\n').map(|line| format!("{line}{MARK}{maker}{MARK}")).collect();
-        lines.join("\n").into()
+    fn write_line(&mut self, line: String, maker: usize) -> String {
+        marked(&line, &maker.to_string())
+    }
+
+    fn write_script(&mut self, script: &Script, number: usize, maker: usize) -> Value {
+        let mark = maker.to_string();
+        let marked = |text: &str| marked(text, &mark).into();
+        super::context::script(marked(&script.head(number)), marked(&script.text))
     }
 
     fn write_package(&mut self, line: String) -> String {
-        let lines: Vec<String> = line.split('\n').map(|line| format!("{line}{MARK}{PACKAGE}{MARK}")).collect();
-        lines.join("\n")
+        marked(&line, PACKAGE)
     }
+}
+
+/// A text with a mark at the end of each line.
+fn marked(text: &str, mark: &str) -> String {
+    let lines: Vec<String> = text.split('\n').map(|line| format!("{line}{MARK}{mark}{MARK}")).collect();
+    lines.join("\n")
 }
 
 impl Marks {

@@ -306,7 +306,7 @@ pub fn is_xml_character(c: char) -> bool {
 }
 
 /// Whether a byte of a text is such a one: looked at many at once, since most texts have none.
-pub(crate) fn any_byte(text: &str, is: impl Fn(u8) -> bool) -> bool {
+fn any_byte(text: &str, is: impl Fn(u8) -> bool) -> bool {
     text.as_bytes().chunks(128).any(|bytes| bytes.iter().fold(false, |found, byte| found | is(*byte)))
 }
 
