@@ -110,13 +110,16 @@ impl Found {
         match format {
             Format::Json => ui::json(&all.iter().map(|(finding, hosts)| record(finding, hosts)).collect::<Vec<_>>())?,
             Format::Table => {
+                // Most findings are of the same hosts, and a large set takes its time.
+                let mut folded: HashMap<&[HostName], String> = HashMap::new();
                 for (finding, hosts) in &all {
-                    let whose = if hosts.is_empty() { String::new() } else { format!("{}: ", fold(hosts)) };
+                    let hosts = folded.entry(hosts).or_insert_with(|| fold(hosts)).as_str();
+                    let whose = if hosts.is_empty() { String::new() } else { format!("{hosts}: ") };
                     // The place of a file stands first in its line, as editors read it.
                     match finding.file == KICKSTART || finding.file.is_empty() {
                         true => ui::print(&format!("{whose}{finding}\n"))?,
                         false if hosts.is_empty() => ui::print(&format!("{finding}\n"))?,
-                        false => ui::print(&format!("{finding}\n    for {}\n", fold(hosts)))?,
+                        false => ui::print(&format!("{finding}\n    for {hosts}\n"))?,
                     }
                 }
             }

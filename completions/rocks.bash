@@ -1300,12 +1300,16 @@ _rocks() {
             return 0
             ;;
         rocks__subcmd__trust__subcmd__roll)
-            opts="-h --revoke --cluster --help"
+            opts="-h --graphs --revoke --cluster --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --graphs)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --cluster)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0

@@ -287,6 +287,7 @@ complete -c rocks -n "__fish_rocks_using_subcommand status" -s h -l help -d 'Pri
 complete -c rocks -n "__fish_rocks_using_subcommand track" -l listen -d 'Where to listen, for TCP and UDP' -r
 complete -c rocks -n "__fish_rocks_using_subcommand track" -l cluster -d 'Where the cluster lives: rocks.redb, keys/ and the site\'s own graphs/ and templates/ [default: /var/lib/rocks for root, else the user\'s data folder]' -r -F
 complete -c rocks -n "__fish_rocks_using_subcommand track" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c rocks -n "__fish_rocks_using_subcommand trust-roll" -l graphs -d 'The folder with their nodes/, where they are not in the cluster\'s configuration yet' -r -F
 complete -c rocks -n "__fish_rocks_using_subcommand trust-roll" -l cluster -d 'Where the cluster lives: rocks.redb, keys/ and the site\'s own graphs/ and templates/ [default: /var/lib/rocks for root, else the user\'s data folder]' -r -F
 complete -c rocks -n "__fish_rocks_using_subcommand trust-roll" -l revoke -d 'Trust them no longer'
 complete -c rocks -n "__fish_rocks_using_subcommand trust-roll" -s h -l help -d 'Print help'

@@ -39,6 +39,11 @@ fn scripts_wait_for_trust_and_can_be_replayed() {
     write(&cluster.path().join("graphs/nodes/extend-compute.xml"), node);
     let untrusted = cluster.rocks("compile-graph compute-0-0").ok();
     assert!(!untrusted.contains("made on"));
+    let mistyped = cluster.rocks("trust-roll sit").fails(3);
+    assert!(
+        mistyped.contains("no node file names a roll 'sit'") && mistyped.contains("did you mean 'site'?"),
+        "{mistyped}"
+    );
     cluster.rocks("trust-roll site").ok();
     assert!(cluster.rocks("compile-graph compute-0-0").ok().contains("made on the frontend for 0"));
     let recording = cluster.scratch().join("evals.json").display().to_string();

@@ -5,7 +5,7 @@ use super::error::GraphError;
 use super::network::Network;
 use super::template::Template;
 use super::tree::{Source, Tree};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
@@ -111,6 +111,11 @@ impl Configuration {
             (None, _, None) => return None,
         };
         Some((name, files))
+    }
+
+    /// The rolls that node files name; files that cannot be read are passed over.
+    pub fn rolls(&self) -> BTreeSet<Arc<str>> {
+        self.nodes.values().filter_map(|file| Some(file.template(false).ok()?.roll.clone())).collect()
     }
 
     /// All node files by file name.

@@ -78,7 +78,9 @@ impl<'t> Document<'t> {
                 section.body = &text[begin..offset];
                 document.sections.push(section);
                 if first == "%end" {
-                    if let Err(why) = line::split(line) {
+                    if trimmed != "%end"
+                        && let Err(why) = line::split(line)
+                    {
                         document.broken.push((number, format!("the line {why}")));
                     }
                     continue;

@@ -3,6 +3,12 @@
 /// Splits a line into words: quotes and backslashes as in a POSIX shell, `#` begins a comment wherever it stands
 /// outside quotes.
 pub(super) fn split(line: &str) -> Result<Vec<String>, &'static str> {
+    let bytes = line.as_bytes();
+    if memchr::memchr3(b'"', b'\'', b'\\', bytes).is_none() {
+        let plain = &line[..memchr::memchr(b'#', bytes).unwrap_or(line.len())];
+        let words = plain.split([' ', '\t', '\r', '\n']).filter(|word| !word.is_empty());
+        return Ok(words.map(str::to_owned).collect());
+    }
     let mut words = Vec::new();
     let mut word: Option<String> = None;
     let mut characters = line.chars();
@@ -67,6 +73,18 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn plain_lines_are_split_as_others(text in "[ab= \t\r\u{a0}#-]{0,30}") {
+            // A quoted word at its end, and the line is no longer plain.
+            let quoted = match text.contains('#') {
+                true => text.replacen('#', " '' #", 1),
+                false => format!("{text} ''"),
+            };
+            let mut words = split(&quoted).expect("its quotes are closed");
+            prop_assert_eq!(words.pop(), Some(String::new()));
+            prop_assert_eq!(split(&text), Ok(words));
+        }
+
         #[test]
         fn quoted_words_come_back(text in any::<String>()) {
             prop_assert_eq!(split(&quote(&text)), Ok(vec![text]));

@@ -38,6 +38,8 @@ pub(super) enum Kind {
     Ansible,
     /// The first boot after the installation: the original shows it in a listing only, and so do we.
     Boot,
+    /// `<attributes>`: the original lets it in and then stops, since it has no meaning for it.
+    Attributes,
 }
 
 impl Kind {
@@ -51,6 +53,7 @@ impl Kind {
             "debug" => Self::Debug,
             "ansible" => Self::Ansible,
             "boot" => Self::Boot,
+            "attributes" => Self::Attributes,
             _ => return None,
         })
     }
@@ -172,6 +175,13 @@ impl<'p> Sections<'p> {
                     sections.post.extend(script.map(|script| (Arc::new(script), maker)));
                 }
                 Kind::Boot => {}
+                Kind::Attributes => {
+                    return Err(KickstartError::MisplacedElement {
+                        file: element.origin.file.to_string(),
+                        child: "attributes".to_owned(),
+                        parent: "kickstart".to_owned(),
+                    });
+                }
             }
         }
         sections.packages = selection.lines();
@@ -274,4 +284,30 @@ pub(super) fn rocks7_accepts(name: &str) -> bool {
         "xconfig",
     ];
     ACCEPTED.contains(&name) || name == "zerombr"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn elements_where_none_may_stand_are_named() {
+        for (inside, said) in [
+            (
+                "<post><package file='./nodes/a.xml'>x</package></post>",
+                "./nodes/a.xml: <package> cannot stand inside <post>",
+            ),
+            ("<main><lang><b file='./nodes/a.xml'/></lang></main>", "./nodes/a.xml: <b> cannot stand inside <lang>"),
+            (
+                "<attributes file='./nodes/a.xml'>x</attributes>",
+                "./nodes/a.xml: <attributes> cannot stand inside <kickstart>",
+            ),
+        ] {
+            let text = format!("<kickstart attrs=\"{{}}\">{inside}</kickstart>");
+            let profile = Profile::from_xml(&text).expect("well formed");
+            let (conditions, kept) = (Conditions::default(), Elements::default());
+            let read = Sections::read(&profile, Dialect::Rocks7, &rocks7_accepts, &conditions, &kept);
+            assert_eq!(read.expect_err(inside).to_string(), said);
+        }
+    }
 }
