@@ -68,11 +68,15 @@ fn announce(n: u32) -> Announce {
     Announce { left_bytes: 1 << 30, peers_wanted: Some(25), ..Announce::new(SWARM, PeerId::new(id), 6881) }
 }
 
-/// Has every peer announce once, over UDP.
-pub(crate) fn fill(tracker: SocketAddr, peers: u32) {
+/// Has every peer announce once, over UDP or else over HTTP.
+pub(crate) fn fill(tracker: &Tracker, peers: u32) {
     for first in (0..peers).step_by(AT_ONCE as usize) {
-        let mut udp = Udp::new(tracker, first..(first + AT_ONCE).min(peers));
-        udp.round();
+        let some = first..(first + AT_ONCE).min(peers);
+        if tracker.takes.contains(&Load::Udp) {
+            Udp::new(tracker.address, some).round();
+        } else {
+            http_round(&mut connect_all(tracker.address, some.clone()), some, "close");
+        }
     }
 }
 

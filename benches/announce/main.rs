@@ -1,9 +1,9 @@
 //! Announces per second: `cargo bench --bench announce [-- udp|http|keep-alive]`.
 //!
 //! Fills one swarm with ten thousand peers, each at an address of its own on loopback, in the real `rocks track` over a
-//! cluster of ten thousand hosts, and in opentracker where that is installed (and we are root, which its Debian build
-//! needs). Then loads them in turn, in pairs, from the same connections with the same announces, and prints the median
-//! of the pairs' ratios. Processor time is that of the tracker alone: it does not depend on what else the machine does.
+//! cluster of ten thousand hosts, in opentracker where that is installed (and we are root, which its Debian build
+//! needs), and in `aquatic_udp` and `aquatic_http` where those are on the `PATH`. Then loads ours and each of the others
+//! in turn, in pairs, from the same connections with the same announces, and prints the median of the pairs' ratios. Processor time is that of the tracker alone: it does not depend on what else the machine does.
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its table")]
 
@@ -26,13 +26,20 @@ fn main() {
     let folder = tempfile::tempdir().expect("a temporary folder can be made");
     load::raise_descriptors();
     let ours = Tracker::rocks(folder.path(), PEERS);
-    let theirs = Tracker::opentracker(folder.path());
-    if theirs.is_none() {
-        println!("opentracker is not installed, or we are not root: only our own numbers");
+    let others: Vec<Tracker> = [
+        Tracker::opentracker(folder.path()),
+        Tracker::aquatic(folder.path(), "aquatic_udp", &[Load::Udp]),
+        Tracker::aquatic(folder.path(), "aquatic_http", &[Load::Http, Load::KeepAlive]),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    if others.is_empty() {
+        println!("no other tracker is installed, or we are not root: only our own numbers");
     }
     let before = ours.resident_bytes();
-    for tracker in [Some(&ours), theirs.as_ref()].into_iter().flatten() {
-        load::fill(tracker.address, PEERS);
+    for tracker in std::iter::once(&ours).chain(&others) {
+        load::fill(tracker, PEERS);
     }
     println!(
         "{PEERS} peers in one swarm; {} bytes of memory a peer",
@@ -40,24 +47,21 @@ fn main() {
     );
     println!("load        tracker      announces/s  CPU us/announce");
     for load in [Load::Udp, Load::Http, Load::KeepAlive].into_iter().filter(|load| runs(*load)) {
-        // opentracker closes each connection behind its answer.
-        let theirs = theirs.as_ref().filter(|_| load != Load::KeepAlive);
-        let mut pairs: Vec<(Measured, Option<Measured>)> = Vec::new();
-        for _ in 0..PAIRS {
-            let our = load::measure(&ours, load, SECS);
-            pairs.push((our, theirs.map(|theirs| load::measure(theirs, load, SECS))));
-        }
-        print(load, "rocks track", &pairs.iter().map(|pair| pair.0).collect::<Vec<_>>());
-        let others: Vec<Measured> = pairs.iter().filter_map(|pair| pair.1).collect();
+        let others: Vec<&Tracker> = others.iter().filter(|other| other.takes.contains(&load)).collect();
         if others.is_empty() {
-            continue;
+            let alone: Vec<Measured> = (0..PAIRS).map(|_| load::measure(&ours, load, SECS)).collect();
+            print(load, ours.name, &alone);
         }
-        print(load, "opentracker", &others);
-        let ratio = |of: fn(&Measured) -> f64| {
-            median(pairs.iter().filter_map(|(our, their)| Some(of(our) / of(their.as_ref()?))).collect())
-        };
-        let (per_sec, cpu) = (ratio(|m| m.per_sec), ratio(|m| m.cpu_micros));
-        println!("{:<11} ratio        {per_sec:11.2}  {cpu:15.2}", load.name());
+        for other in others {
+            let pairs: Vec<(Measured, Measured)> =
+                (0..PAIRS).map(|_| (load::measure(&ours, load, SECS), load::measure(other, load, SECS))).collect();
+            print(load, ours.name, &pairs.iter().map(|pair| pair.0).collect::<Vec<_>>());
+            print(load, other.name, &pairs.iter().map(|pair| pair.1).collect::<Vec<_>>());
+            let ratio =
+                |of: fn(&Measured) -> f64| median(pairs.iter().map(|(our, their)| of(our) / of(their)).collect());
+            let (per_sec, cpu) = (ratio(|m| m.per_sec), ratio(|m| m.cpu_micros));
+            println!("{:<11} ratio        {per_sec:11.2}  {cpu:15.2}", load.name());
+        }
     }
 }
 

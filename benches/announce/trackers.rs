@@ -1,16 +1,20 @@
 //! The trackers that are measured, as processes.
 
-use super::load::{SWARM, peer_ip};
+use super::load::{Load, SWARM, peer_ip};
 use rocks::cluster::{BootAction, Host, HostName, Interface, Network, NetworkName};
 use rocks::store::Store;
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 /// A tracker that runs; it ends with the value.
 pub(crate) struct Tracker {
+    /// What it is called.
+    pub(crate) name: &'static str,
+    /// How it can be announced to, here.
+    pub(crate) takes: &'static [Load],
     pub(crate) address: SocketAddr,
     process: Child,
 }
@@ -23,7 +27,8 @@ impl Tracker {
         let address = free_address();
         let mut command = Command::new(env!("CARGO_BIN_EXE_rocks"));
         command.args(["track", "--listen", &address.to_string()]).env("ROCKS_CLUSTER", &cluster);
-        let tracker = Self::start(command, address).expect("rocks track starts");
+        let all = &[Load::Udp, Load::Http, Load::KeepAlive];
+        let tracker = Self::start("rocks track", all, command, address).expect("rocks track starts");
         // It answers once it has read the cluster.
         let mut stream = TcpStream::connect(address).expect("it listens");
         stream.write_all(b"GET /metrics HTTP/1.0\r\n\r\n").expect("sent");
@@ -51,14 +56,30 @@ impl Tracker {
         std::fs::write(root.join("rules"), rules).ok()?;
         let mut command = Command::new("opentracker");
         command.arg("-f").arg(root.join("rules"));
-        Self::start(command, address)
+        // It closes each connection behind its answer.
+        Self::start("opentracker", &[Load::Udp, Load::Http], command, address)
     }
 
-    fn start(mut command: Command, address: SocketAddr) -> Option<Self> {
+    /// aquatic's tracker for datagrams or the one for HTTP, as it is configured by itself, one thread of each kind.
+    pub(crate) fn aquatic(folder: &Path, program: &'static str, takes: &'static [Load]) -> Option<Self> {
+        let address = free_address();
+        let configuration = folder.join(program);
+        std::fs::write(&configuration, format!("[network]\naddress = \"{address}\"\n")).ok()?;
+        let mut command = Command::new(program);
+        command.arg("-c").arg(configuration);
+        Self::start(program, takes, command, address)
+    }
+
+    fn start(name: &'static str, takes: &'static [Load], mut command: Command, address: SocketAddr) -> Option<Self> {
         let process = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().ok()?;
-        let tracker = Self { address, process };
+        let tracker = Self { name, takes, address, process };
         for _ in 0..200 {
-            if TcpStream::connect(address).is_ok() {
+            // What listens for datagrams alone has the port when nobody else can.
+            let is_there = match takes {
+                [Load::Udp] => UdpSocket::bind(address).is_err(),
+                _ => TcpStream::connect(address).is_ok(),
+            };
+            if is_there {
                 return Some(tracker);
             }
             std::thread::sleep(Duration::from_millis(50));
