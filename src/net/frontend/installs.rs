@@ -1,7 +1,7 @@
 //! The board of installations: what machines say of themselves, in memory; only transitions go to the store, in
 //! batches, so that ten thousand machines cost a few writes.
 
-use crate::cluster::{Boot, BootAction, HostName, InstallState};
+use crate::cluster::{Boot, BootAction, HostName, InstallState, natural_order};
 use crate::net::log::Log;
 use crate::net::report::{Phase, Report};
 use crate::store::{Store, StoreError};
@@ -282,7 +282,11 @@ impl Board {
         let rows = self.rows.lock().expect("nobody panics while holding the board");
         let changed = rows.installs.iter().filter(|(_, install)| install.change > change);
         let mut shown: Vec<MachineStatus> = changed.map(|(host, install)| row(host, install)).collect();
-        shown.sort_by_key(|row| (row.report.phase != Phase::Failed, !row.report.phase.is_active()));
+        // Who follows puts each row where it belongs.
+        if change == 0 {
+            let rank = |row: &MachineStatus| (row.report.phase != Phase::Failed, !row.report.phase.is_active());
+            shown.sort_by(|a, b| rank(a).cmp(&rank(b)).then_with(|| natural_order(a.host.as_str(), b.host.as_str())));
+        }
         (shown, rows.changes)
     }
 
@@ -442,6 +446,18 @@ mod tests {
         // It was only slow: its next word is believed.
         board.report(&host("compute-0-0"), Report { phase: Phase::Fetching, ..Report::default() });
         assert_eq!(board.counts()["failed"], 0);
+    }
+
+    #[test]
+    fn rows_are_shown_failures_first_and_in_natural_order() {
+        let (board, _transitions) = Board::new(Log::silent());
+        for (n, phase) in [(2, Phase::Fetching), (10, Phase::Fetching), (1, Phase::Installed), (11, Phase::Failed)] {
+            let host = HostName::parse(&format!("compute-0-{n}")).expect("a name");
+            board.started(&host, IpAddr::from([127, 1, 0, n]), 1);
+            board.report(&host, Report { phase, ..Report::default() });
+        }
+        let names: Vec<String> = board.rows_since(0).0.iter().map(|row| row.host.to_string()).collect();
+        assert_eq!(names, ["compute-0-11", "compute-0-2", "compute-0-10", "compute-0-1"]);
     }
 
     #[test]

@@ -37,7 +37,7 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
@@ -187,7 +187,7 @@ impl Running {
         let written = shared.board.written();
         let writer = tokio::spawn(installs::write_transitions(store, transitions, written, log.clone()));
         tokio::spawn(shared.seeds.door().run(peers));
-        tokio::spawn(keep_up(Arc::clone(&shared)));
+        tokio::spawn(keep_up(Arc::downgrade(&shared)));
         let service = Arc::new(Routes::new(Arc::clone(&shared)));
         let served = server::Options { upload, has_threads: true, tls: Some(tls), log: log.clone(), stop: stopped };
         let serving = tokio::spawn(server::serve(listener, service, served));
@@ -232,8 +232,7 @@ fn tell_endpoints(store: &Store, http: SocketAddr, seed: SocketAddr) -> Result<(
 }
 
 /// Sweeps the board, and follows the store's distributions.
-async fn keep_up(shared: Arc<Shared>) {
-    let shared = Arc::downgrade(&shared);
+async fn keep_up(shared: Weak<Shared>) {
     let mut last_sweep = Instant::now();
     loop {
         tokio::time::sleep(LOOK).await;

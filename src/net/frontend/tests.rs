@@ -36,7 +36,9 @@ async fn a_host_gets_its_profile_by_address_or_card_and_nobody_else_does() {
     let card = format!("eth0 {MAC}");
     let by_card = stranger.get_whole(PROFILE, &[("X-RHN-Provisioning-MAC-0", &card)]).await.expect("by its card");
     assert_eq!(by_card, profile);
+    let shared = std::sync::Arc::downgrade(&running.shared);
     running.stop().await;
+    assert!(shared.upgrade().is_none(), "nothing holds on to what has ended, so that nothing is waited for");
     assert!(known.get(PROFILE, &[]).await.is_err(), "nobody listens any more");
 }
 
