@@ -1,37 +1,39 @@
-//! Byte offsets of a file into lines and columns, quickly as long as they are asked for in order.
+//! Byte offsets of a file into lines and columns: quickly, in whatever order, however long its lines are.
 
 use super::error::Place;
 use std::sync::Arc;
 
-/// Remembers how far it has counted.
+/// So many bytes are counted at most for one place.
+const STEP_BYTES: usize = 4096;
+
+/// Lines and columns of a file.
 pub(super) struct Locator<'a> {
     file: &'a Arc<str>,
     text: &'a str,
-    offset: usize,
-    line: u32,
-    line_start: usize,
+    /// Line and column, from 0, where each step begins; made when first asked for.
+    steps: Vec<(u32, u32)>,
 }
 
 impl<'a> Locator<'a> {
     pub(super) fn new(file: &'a Arc<str>, text: &'a str) -> Self {
-        Self { file, text, offset: 0, line: 1, line_start: 0 }
+        Self { file, text, steps: Vec::new() }
     }
 
     /// Line and column, both from 1, the column in characters.
     pub(super) fn at(&mut self, offset: usize) -> (u32, u32) {
-        let offset = offset.min(self.text.len());
-        if offset < self.offset {
-            (self.offset, self.line, self.line_start) = (0, 1, 0);
-        }
-        for (i, byte) in self.text.as_bytes()[self.offset..offset].iter().enumerate() {
-            if *byte == b'\n' {
-                self.line += 1;
-                self.line_start = self.offset + i + 1;
+        let bytes = self.text.as_bytes();
+        if self.steps.is_empty() {
+            let mut begin = (0, 0);
+            for step in bytes.chunks(STEP_BYTES) {
+                self.steps.push(begin);
+                begin = counted(begin, step);
             }
+            self.steps.push(begin);
         }
-        self.offset = offset;
-        let column = self.text.get(self.line_start..offset).map_or(0, |before| before.chars().count());
-        (self.line, column as u32 + 1)
+        let offset = offset.min(bytes.len());
+        let step = offset / STEP_BYTES;
+        let (line, column) = counted(self.steps[step], &bytes[step * STEP_BYTES..offset]);
+        (line + 1, column + 1)
     }
 
     pub(super) fn place(&mut self, offset: usize) -> Place {
@@ -40,9 +42,34 @@ impl<'a> Locator<'a> {
     }
 }
 
+/// Where one stands after these bytes.
+fn counted((line, column): (u32, u32), bytes: &[u8]) -> (u32, u32) {
+    // Bytes that begin a character.
+    let characters = |bytes: &[u8]| bytes.iter().filter(|byte| **byte & 0xc0 != 0x80).count() as u32;
+    match memchr::memrchr(b'\n', bytes) {
+        None => (line, column + characters(bytes)),
+        Some(last) => (line + memchr::memchr_iter(b'\n', bytes).count() as u32, characters(&bytes[last + 1..])),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::profile::xml;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn places_are_those_that_counting_finds(text in "[aü\n]{0,60}", repeated in 1usize..300, offsets in proptest::collection::vec(0usize..40_000, 1..5)) {
+            let (file, text): (Arc<str>, String) = ("f".into(), text.repeat(repeated));
+            let mut locator = Locator::new(&file, &text);
+            for offset in offsets {
+                let offset = (0..=offset.min(text.len())).rev().find(|offset| text.is_char_boundary(*offset));
+                let offset = offset.expect("0 is one");
+                prop_assert_eq!(locator.at(offset), xml::line_and_column(&text, offset));
+            }
+        }
+    }
 
     #[test]
     fn offsets_may_go_back() {

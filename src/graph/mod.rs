@@ -33,7 +33,7 @@ pub use edges::{Edge, GraphFile, Order, ReadCondition};
 pub use error::{GraphError, Place};
 pub use eval::{EVAL_BYTES_MAX, EVAL_SECS_MAX, EvalRunner, Evals, Outcome, RESULTS_MAX, Recorded, Script};
 pub use explain::{JudgedCondition, Link, NodeReason, find_elements, node_of_file};
-pub use lint::LintRequest;
+pub use lint::{FINDINGS_PER_FILE_MAX, LintRequest};
 pub use network::{Network, Reached, Walk};
 pub use order::{Circle, Ordered};
 pub use picture::{Picture, PictureEdge, PictureNode};

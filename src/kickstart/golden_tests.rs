@@ -71,3 +71,18 @@ fn a_password_is_never_shown() {
         }
     }
 }
+
+proptest::proptest! {
+    #[test]
+    fn findings_stand_in_lines_that_are_there(
+        text in "(%(end|post|packages|include /x)|nosuch|lang x|'|[\r\n\u{b}\u{c}\u{1c}\u{85}\u{2028} #]){0,30}",
+    ) {
+        let lines = text.lines().count().max(1);
+        for release in Release::ALL {
+            let memo = crate::kickstart::Memo::default();
+            for finding in (Check { release, shelf: None, scripts: None, memo: &memo }).run("ks.cfg", &text) {
+                proptest::prop_assert!(finding.line.is_some_and(|line| line >= 1 && line as usize <= lines), "{}", finding);
+            }
+        }
+    }
+}

@@ -22,6 +22,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use words::{Judged, NodeWords};
 
+/// The most findings of one file.
+pub const FINDINGS_PER_FILE_MAX: usize = 1000;
+
 /// What a configuration is checked against.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct LintRequest<'a> {
@@ -40,6 +43,7 @@ impl Configuration {
             texts: BTreeMap::new(),
             shipped: BTreeSet::new(),
             found: BTreeSet::new(),
+            counted: HashMap::new(),
             judged: HashMap::new(),
             defined: HashMap::new(),
         };
@@ -60,6 +64,8 @@ struct Lint<'c> {
     /// Files that we ship.
     shipped: BTreeSet<Arc<str>>,
     found: BTreeSet<Finding>,
+    /// How many findings each file has.
+    counted: HashMap<String, usize>,
     /// What is wrong with a condition, by its text: many edges and elements stand under the same one.
     judged: HashMap<String, Option<Doubt>>,
     /// Whether a host has an attribute of this name.
@@ -95,8 +101,29 @@ impl Lint<'_> {
     }
 
     fn add(&mut self, finding: Finding) {
-        let text = self.texts.get(finding.file.as_str()).cloned().unwrap_or_else(|| "".into());
-        self.found.insert(finding.show(&text));
+        if !self.is_full(&finding.file) {
+            let text = self.texts.get(finding.file.as_str()).cloned().unwrap_or_else(|| "".into());
+            self.tell(finding.show(&text));
+        }
+    }
+
+    fn is_full(&self, file: &str) -> bool {
+        self.counted.get(file).is_some_and(|counted| *counted > FINDINGS_PER_FILE_MAX)
+    }
+
+    /// Takes a finding with its line; the one that is too many for its file says that there are more.
+    fn tell(&mut self, finding: Finding) {
+        if self.is_full(&finding.file) || self.found.contains(&finding) {
+            return;
+        }
+        let counted = self.counted.entry(finding.file.clone()).or_default();
+        *counted += 1;
+        if *counted <= FINDINGS_PER_FILE_MAX {
+            self.found.insert(finding);
+            return;
+        }
+        let message = format!("more is wrong in this file than the {FINDINGS_PER_FILE_MAX} findings that are told");
+        self.found.insert(Finding::new(Severity::Error, "more", message).at(finding.file, 1, 1));
     }
 
     /// One graph by itself: a file that is not well formed does not hide what is wrong with the others.
@@ -142,6 +169,9 @@ impl Lint<'_> {
     }
 
     fn unknown_node(&mut self, severity: Severity, place: &Place, what: &str, node: &Arc<str>) {
+        if self.is_full(&place.file) {
+            return;
+        }
         let mut finding = Finding::new(severity, "unknown-node", format!("{what} unknown node '{node}'"));
         finding.hint = self.similar_node(node);
         self.add(finding.at(place.file.as_ref(), place.line, place.column));
@@ -304,7 +334,7 @@ impl Lint<'_> {
             // As with conditions: the edge that leads to a file of ours may ask for the attribute.
             let asked = !self.request.hosts.is_empty() && !file.source.is_built_in();
             if asked && !self.is_defined(&name) {
-                self.found.insert(undefined(&name, &place, &text));
+                self.tell(undefined(&name, &place, &text));
             }
         }
     }
@@ -345,6 +375,19 @@ impl Lint<'_> {
 mod tests {
     use super::*;
     use std::path::Path;
+
+    #[test]
+    fn a_file_has_so_many_findings_at_most() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let graphs = folder.path().join("graphs/default");
+        std::fs::create_dir_all(&graphs).expect("made");
+        let edges: String = (0..3000).map(|i| format!("<edge from='a' to='n{i}'/>")).collect();
+        std::fs::write(graphs.join("g.xml"), format!("<graph>{edges}</graph>")).expect("written");
+        let configuration = Configuration::open(&[folder.path()]).expect("opened");
+        let found = configuration.lint(&LintRequest::default());
+        assert_eq!(found.len(), FINDINGS_PER_FILE_MAX + 1);
+        assert_eq!(found.iter().filter(|finding| finding.code == "more").count(), 1);
+    }
 
     /// A case is a folder of `testdata/graph/lint`: a configuration and, in `expected.txt`, what is found in it.
     #[test]
