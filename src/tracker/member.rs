@@ -36,8 +36,8 @@ pub(super) struct Member {
     /// How often anybody was pointed at it.
     pub(super) handed_out: u32,
     /// Where it stands in the swarm's row of all, and in that of its rack.
-    pub(super) place: usize,
-    pub(super) rack_place: usize,
+    pub(super) place: u32,
+    pub(super) rack_place: u32,
 }
 
 impl Member {

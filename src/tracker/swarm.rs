@@ -20,7 +20,7 @@ const DRAWS_MAX: usize = 256;
 #[derive(Debug, Default)]
 struct Slot {
     tenancy: u32,
-    member: Option<Box<Member>>,
+    member: Option<Member>,
 }
 
 /// The peers of one swarm.
@@ -195,12 +195,12 @@ impl Swarm {
     }
 
     fn member(&self, slot: u32) -> Option<&Member> {
-        self.slots[slot as usize].member.as_deref()
+        self.slots[slot as usize].member.as_ref()
     }
 
     fn pointed(&self, pointer: Pointer) -> Option<&Member> {
         let slot = &self.slots[pointer.slot as usize];
-        slot.member.as_deref().filter(|_| slot.tenancy == pointer.tenancy)
+        slot.member.as_ref().filter(|_| slot.tenancy == pointer.tenancy)
     }
 
     fn add(&mut self, mut member: Member) -> u32 {
@@ -209,11 +209,11 @@ impl Swarm {
             self.slots.len() as u32 - 1
         });
         let rack = self.racks.entry(member.rack).or_default();
-        (member.place, member.rack_place) = (self.all.len(), rack.len());
+        (member.place, member.rack_place) = (self.all.len() as u32, rack.len() as u32);
         self.all.push(slot);
         rack.push(slot);
         self.by_host.insert(member.host, slot);
-        self.slots[slot as usize].member = Some(Box::new(member));
+        self.slots[slot as usize].member = Some(member);
         slot
     }
 
@@ -232,15 +232,15 @@ impl Swarm {
             }
         }
         // The last of each row takes the place that became free.
-        self.all.swap_remove(member.place);
-        if let Some(&moved) = self.all.get(member.place)
+        self.all.swap_remove(member.place as usize);
+        if let Some(&moved) = self.all.get(member.place as usize)
             && let Some(moved) = &mut self.slots[moved as usize].member
         {
             moved.place = member.place;
         }
         let Some(rack) = self.racks.get_mut(&member.rack) else { return };
-        rack.swap_remove(member.rack_place);
-        match rack.get(member.rack_place) {
+        rack.swap_remove(member.rack_place as usize);
+        match rack.get(member.rack_place as usize) {
             Some(&moved) => {
                 if let Some(moved) = &mut self.slots[moved as usize].member {
                     moved.rack_place = member.rack_place;
@@ -259,14 +259,14 @@ impl Swarm {
     /// Checks that the rows, the table and the counts agree.
     pub(super) fn check(&self) {
         let members: Vec<(u32, &Member)> =
-            (0..).zip(&self.slots).filter_map(|(n, s)| Some((n, s.member.as_deref()?))).collect();
+            (0..).zip(&self.slots).filter_map(|(n, s)| Some((n, s.member.as_ref()?))).collect();
         assert_eq!(members.len(), self.all.len());
         assert_eq!(members.len(), self.by_host.len());
         assert_eq!(members.len(), self.racks.values().map(Vec::len).sum::<usize>());
         assert_eq!(self.complete as usize, members.iter().filter(|(_, member)| member.complete).count());
         for (slot, member) in &members {
-            assert_eq!(self.all[member.place], *slot);
-            assert_eq!(self.racks[&member.rack][member.rack_place], *slot);
+            assert_eq!(self.all[member.place as usize], *slot);
+            assert_eq!(self.racks[&member.rack][member.rack_place as usize], *slot);
             assert_eq!(self.by_host[&member.host], *slot);
             assert!(member.in_degree <= super::IN_DEGREE_MAX);
             let pointers = members.iter().flat_map(|(_, other)| &other.neighbours);

@@ -9,9 +9,11 @@ use crate::net::NetError;
 use crate::net::addresses::reachable_at;
 use crate::tracker::Refusal;
 use crate::wire::udp::{DATAGRAM_BYTES_MAX, Request, Response};
+use rustix::io::Errno;
+use rustix::net::{MMsgHdr, RecvFlags, SendAncillaryBuffer, SendFlags, SocketAddrAny, recvfrom, sendmmsg, sendto};
 use socket2::{Domain, Protocol, Socket, Type};
 use std::hash::BuildHasher;
-use std::io::ErrorKind;
+use std::io::IoSlice;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -20,6 +22,8 @@ use std::time::Duration;
 
 /// A connection id is good until the end of the window after the one it was given in.
 const WINDOW_SECS: u64 = 60;
+/// Answers that leave together.
+const ANSWERS_MAX: usize = 32;
 /// How often a thread sees whether to stop.
 const STOP_LOOK: Duration = Duration::from_millis(200);
 /// What the system keeps of datagrams that were not read yet: a herd of ten thousand.
@@ -85,25 +89,72 @@ impl Answering {
 
 fn answer(shared: &Shared, socket: &UdpSocket, stop: &AtomicBool) {
     let mut buffer = [0; DATAGRAM_BYTES_MAX];
-    let mut out = Vec::with_capacity(DATAGRAM_BYTES_MAX);
+    let mut answers = Answers::default();
     while !stop.load(Ordering::Relaxed) {
-        match socket.recv_from(&mut buffer) {
-            Ok((count, from)) => {
-                out.clear();
-                answer_one(shared, from.ip().to_canonical(), &buffer[..count], &mut out);
-                if !out.is_empty() {
-                    // Where the answer cannot leave, the client asks again.
-                    let _ = socket.send_to(&out, from);
+        // Waits for one, then takes what has come behind it.
+        let mut how = RecvFlags::empty();
+        loop {
+            match recvfrom(socket, &mut buffer, how) {
+                Ok((count, _, Some(from))) => answers.add(shared, from, &buffer[..count]),
+                Ok((_, _, None)) => {}
+                // None is there, or it is time to see whether to stop.
+                Err(Errno::WOULDBLOCK | Errno::INTR) => break,
+                // An unreachable client's complaint comes in place of a datagram.
+                Err(Errno::CONNREFUSED | Errno::HOSTUNREACH) => {}
+                Err(error) => {
+                    shared.log.warning("receive-failed", &[("why", &error)]);
+                    std::thread::sleep(ERROR_PAUSE);
+                    break;
                 }
             }
-            // It is time to see whether to stop; or an unreachable client's complaint comes in place of a datagram.
-            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}
-            Err(error) if matches!(error.kind(), ErrorKind::ConnectionRefused | ErrorKind::HostUnreachable) => {}
-            Err(error) => {
-                shared.log.warning("receive-failed", &[("why", &error)]);
-                std::thread::sleep(ERROR_PAUSE);
+            if answers.to.len() >= ANSWERS_MAX {
+                break;
+            }
+            how = RecvFlags::DONTWAIT;
+        }
+        answers.send(socket);
+    }
+}
+
+/// Answers that leave in one call.
+#[derive(Default)]
+struct Answers {
+    bytes: Vec<u8>,
+    /// To whom, and where in the bytes each one ends.
+    to: Vec<(SocketAddrAny, usize)>,
+}
+
+impl Answers {
+    fn add(&mut self, shared: &Shared, from: SocketAddrAny, datagram: &[u8]) {
+        let Ok(client) = SocketAddr::try_from(from.clone()) else { return };
+        let before = self.bytes.len();
+        answer_one(shared, client.ip().to_canonical(), datagram, &mut self.bytes);
+        if self.bytes.len() > before {
+            self.to.push((from, self.bytes.len()));
+        }
+    }
+
+    /// Sends them; where one cannot leave, its client asks again.
+    fn send(&mut self, socket: &UdpSocket) {
+        if let [(to, _)] = &self.to[..] {
+            let _ = sendto(socket, &self.bytes, SendFlags::empty(), to);
+        } else {
+            let begins = std::iter::once(0).chain(self.to.iter().map(|(_, end)| *end));
+            let parts: Vec<[IoSlice<'_>; 1]> =
+                begins.zip(&self.to).map(|(begin, (_, end))| [IoSlice::new(&self.bytes[begin..*end])]).collect();
+            let mut controls: Vec<_> = parts.iter().map(|_| SendAncillaryBuffer::default()).collect();
+            let mut messages: Vec<_> = std::iter::zip(&self.to, &parts)
+                .zip(&mut controls)
+                .map(|(((to, _), part), control)| MMsgHdr::new_with_addr(to, part, control))
+                .collect();
+            let mut left = &mut messages[..];
+            while !left.is_empty() {
+                let sent = sendmmsg(socket, left, SendFlags::empty()).unwrap_or(0).clamp(1, left.len());
+                left = &mut left[sent..];
             }
         }
+        self.bytes.clear();
+        self.to.clear();
     }
 }
 
@@ -156,5 +207,32 @@ fn connection_id(shared: &Shared, from: IpAddr, window: u64) -> u64 {
 
 fn is_connected(shared: &Shared, from: IpAddr, connection: u64) -> bool {
     let now = window(shared);
-    (now.saturating_sub(1)..=now).any(|window| connection == connection_id(shared, from, window))
+    [now, now.saturating_sub(1)].into_iter().any(|window| connection == connection_id(shared, from, window))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_that_leave_together_reach_each_its_own_client() {
+        let open = || bind(SocketAddr::from(([127, 0, 0, 1], 0))).expect("loopback has ports");
+        let (tracker, clients) = (open(), [open(), open(), open()]);
+        clients.iter().for_each(|client| client.set_read_timeout(Some(Duration::from_secs(20))).expect("a timeout"));
+        let mut answers = Answers::default();
+        for count in 1..=3 {
+            for (n, client) in clients.iter().enumerate().take(count) {
+                answers.bytes.extend(vec![n as u8; n + count]);
+                let to = client.local_addr().expect("bound").into();
+                answers.to.push((to, answers.bytes.len()));
+            }
+            answers.send(&tracker);
+            for (n, client) in clients.iter().enumerate().take(count) {
+                let mut buffer = [9; 100];
+                assert_eq!(client.recv(&mut buffer).expect("an answer"), n + count);
+                assert!(buffer[..n + count].iter().all(|byte| usize::from(*byte) == n));
+            }
+        }
+        assert!(answers.to.is_empty() && answers.bytes.is_empty());
+    }
 }
