@@ -84,6 +84,7 @@ pub(super) struct Shared {
     stops: AtomicBool,
     status_json: status::Kept,
     status_page: status::Kept,
+    viewers: status::Viewers,
     log: Log,
 }
 
@@ -178,6 +179,7 @@ impl Running {
             stops: AtomicBool::new(false),
             status_json: status::Kept::default(),
             status_page: status::Kept::default(),
+            viewers: status::Viewers::default(),
             log: log.clone(),
             store: Arc::clone(&store),
         });

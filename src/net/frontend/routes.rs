@@ -216,7 +216,7 @@ impl Service for Routes {
             "/install/rocks" => self.blocking(request, program).await,
             "/" => self.blocking(request, status::page).await,
             "/status.json" => self.blocking(request, status::json).await,
-            "/status/events" => status::events(&self.shared),
+            "/status/events" => status::events(&self.shared, &request),
             "/metrics" => Response::new(200, metrics::TYPE, metrics::text(&self.shared)),
             _ if path.starts_with("/install/metainfo/") => self.blocking(request, metainfo).await,
             _ if path.starts_with("/install/boot/") => self.blocking(request, boot_script).await,

@@ -8,8 +8,9 @@ use bytes::Bytes;
 use minijinja::{AutoEscape, Environment, Value, context};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::net::IpAddr;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
@@ -19,6 +20,8 @@ const PAGE: &str = include_str!("../../../templates/status.html.j2");
 const PAGE_ROWS_MAX: usize = 1000;
 /// Viewers that follow the page at one time; one more has to reload it.
 const VIEWERS_MAX: usize = 32;
+/// Viewers from one address, so that one cannot shut the page to all others.
+const ADDRESS_VIEWERS_MAX: usize = 8;
 /// An answer is given again for so many times as long as it took to make: who asks without end costs a tenth of a core.
 const KEPT_TIMES: u32 = 10;
 /// How often a viewer is told what changed.
@@ -149,18 +152,53 @@ fn readable(bytes: u64) -> String {
     if unit == 0 { format!("{bytes} B") } else { format!("{value:.1} {}", units[unit]) }
 }
 
+/// Who follows the page: an address for each.
+#[derive(Debug, Default)]
+pub(super) struct Viewers(Mutex<Vec<IpAddr>>);
+
+/// One of them, until it is dropped.
+struct Viewer {
+    shared: Weak<Shared>,
+    address: IpAddr,
+}
+
+impl Viewers {
+    fn has_room(&self, address: IpAddr) -> bool {
+        let mut there = self.0.lock().expect("nobody panics while holding the viewers");
+        let here = there.iter().filter(|other| **other == address).count();
+        let has_room = there.len() < VIEWERS_MAX && here < ADDRESS_VIEWERS_MAX;
+        if has_room {
+            there.push(address);
+        }
+        has_room
+    }
+
+    fn left(&self, address: IpAddr) {
+        let mut there = self.0.lock().expect("nobody panics while holding the viewers");
+        let at = there.iter().position(|other| *other == address);
+        at.map(|at| there.swap_remove(at));
+    }
+}
+
+impl Drop for Viewer {
+    fn drop(&mut self) {
+        if let Some(shared) = self.shared.upgrade() {
+            shared.viewers.left(self.address);
+        }
+    }
+}
+
 /// `/status/events`: each second what changed.
-pub(super) fn events(shared: &Arc<Shared>) -> Response {
-    static VIEWERS: AtomicUsize = AtomicUsize::new(0);
-    if VIEWERS.fetch_add(1, Ordering::Relaxed) >= VIEWERS_MAX {
-        VIEWERS.fetch_sub(1, Ordering::Relaxed);
+pub(super) fn events(shared: &Arc<Shared>, request: &Request) -> Response {
+    let address = request.peer.ip().to_canonical();
+    if !shared.viewers.has_room(address) {
         return Response::text(503, "enough viewers follow this page").with("Retry-After", "10");
     }
+    let viewer = Viewer { shared: Arc::downgrade(shared), address };
     let (sender, segments) = mpsc::channel(2);
-    let shared = Arc::downgrade(shared);
     tokio::spawn(async move {
         let mut since = 0;
-        while let Some(shared) = shared.upgrade().filter(|shared| !shared.stops.load(Ordering::Relaxed)) {
+        while let Some(shared) = viewer.shared.upgrade().filter(|shared| !shared.stops.load(Ordering::Relaxed)) {
             let (document, change) = document(&shared, since);
             since = change;
             drop(shared);
@@ -171,7 +209,6 @@ pub(super) fn events(shared: &Arc<Shared>) -> Response {
             }
             tokio::time::sleep(TELL).await;
         }
-        VIEWERS.fetch_sub(1, Ordering::Relaxed);
     });
     Response::stream(200, None, segments).with("Content-Type", "text/event-stream").with("Cache-Control", "no-store")
 }
@@ -194,6 +231,19 @@ mod tests {
         };
         assert_eq!((ask(), ask(), ask()), ("1".into(), "1".into(), "1".into()), "it stands for a second");
         assert_eq!(made, 1);
+    }
+
+    #[test]
+    fn one_address_cannot_shut_the_page_to_all_others() {
+        let viewers = Viewers::default();
+        let [greedy, other] = [1, 2].map(|n| IpAddr::from([10, 1, 1, n]));
+        let let_in = (0..VIEWERS_MAX).filter(|_| viewers.has_room(greedy)).count();
+        assert_eq!(let_in, ADDRESS_VIEWERS_MAX);
+        assert!(viewers.has_room(other));
+        viewers.left(greedy);
+        assert!(viewers.has_room(greedy) && !viewers.has_room(greedy));
+        let more = (10..60).filter(|n| viewers.has_room(IpAddr::from([10, 1, 2, *n]))).count();
+        assert_eq!(more, VIEWERS_MAX - ADDRESS_VIEWERS_MAX - 1);
     }
 
     #[test]

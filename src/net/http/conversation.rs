@@ -99,7 +99,7 @@ async fn read_request(
             return Ok(Ok(None));
         }
     }
-    lease.limits(REQUEST_SECS_MAX);
+    lease.reads();
     let (head, head_bytes) = loop {
         match RequestHead::decode(unread) {
             Ok(Some(read)) => break read,

@@ -1,10 +1,10 @@
 //! Who watches over connections: each has a lease that says until when it may go on as it does. All are looked at once a
 //! second, so that no read and no write costs a timer.
 //!
-//! Invariant: a connection whose lease has run out ends within two seconds; one at rest ends with the word to stop, every
-//! other one [`STOP_SECS_MAX`] later at the latest.
+//! Invariant: a connection whose lease has run out ends within two seconds; one without a request ends with the word to
+//! stop, every other one [`STOP_SECS_MAX`] later at the latest.
 
-use super::server::{IDLE_SECS_MAX, STOP_SECS_MAX};
+use super::server::{IDLE_SECS_MAX, REQUEST_SECS_MAX, STOP_SECS_MAX};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -36,7 +36,8 @@ struct Kept {
     leases: HashMap<u64, (Arc<AtomicU64>, Option<AbortHandle>)>,
 }
 
-/// What a connection may do: the second at which it ends, and in the lowest bit whether it is at rest.
+/// What a connection may do: the second at which it ends, and in the lowest bit whether it
+/// has no request under way.
 #[derive(Debug)]
 pub(super) struct Lease {
     overseer: Arc<Overseer>,
@@ -120,6 +121,11 @@ impl Lease {
     /// From now on it waits for a request, as long as a connection may rest.
     pub(super) fn rests(&self) {
         self.until.store(self.after(IDLE_SECS_MAX) | 1, Ordering::SeqCst);
+    }
+
+    /// From now on a request comes in; until it is whole, nothing is lost by an end.
+    pub(super) fn reads(&self) {
+        self.until.store(self.after(REQUEST_SECS_MAX) | 1, Ordering::Relaxed);
     }
 
     /// What is under way from now on may take so long.
