@@ -22,6 +22,8 @@ mod requests;
 mod session;
 mod uploads;
 
+#[cfg(any(test, fuzzing))]
+pub mod exercise;
 #[cfg(test)]
 mod tests;
 

@@ -1,0 +1,400 @@
+//! A session on a bench: told anything at all in any order, and watched. The property test and the fuzz target `session`
+//! both read their events from bytes here.
+//!
+//! Beside what [`Session::check`] holds after every event: nothing is done to a peer that is not connected; nothing is
+//! asked of a peer, sent to it, fetched or verified twice at once; a piece is done once, and only when it is held; a
+//! timeout is never in the past, and time passes in the end. Whatever happened to a machine, an honest peer ends it.
+
+use super::*;
+use crate::torrent::{Block, Layout, MetainfoBuilder, PeerId, PieceIndex};
+use std::collections::BTreeSet;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+pub(super) const PIECE_BYTES: u32 = 256 * 1024;
+/// Three whole pieces and a short one, then nine files of a short piece each.
+pub(super) const PIECES: u32 = 13;
+/// Events read from one string of bytes.
+const EVENTS_MAX: usize = 400;
+/// A session says no more than this at one event: a few messages to each peer of each piece.
+const ACTIONS_MAX: usize = 64 * config::SEED_PEERS_MAX;
+/// A session that is woken when it wished so often without time passing never lets it pass.
+const WAKES_MAX: usize = 8;
+
+pub(super) fn layout() -> Arc<Layout> {
+    let mut builder = MetainfoBuilder::new("test", PIECE_BYTES).expect("a plain name");
+    builder.file("a", 3 * u64::from(PIECE_BYTES) + 100, vec![[0; 20]; 4]).expect("four pieces");
+    for n in 1..PIECES - 3 {
+        builder.file(&format!("b{n}"), 40_000 + u64::from(n), vec![[0; 20]]).expect("one piece");
+    }
+    Arc::new(builder.finish().expect("well-formed").layout().clone())
+}
+
+pub(super) fn address(n: u32) -> SocketAddr {
+    SocketAddr::new(Ipv4Addr::new(10, 0, 0, n as u8).into(), 6881)
+}
+
+pub(super) fn id(n: u32) -> PeerId {
+    PeerId::new([n as u8; 12])
+}
+
+/// The extension handshake of a machine of ours.
+pub(super) fn ours() -> Vec<u8> {
+    b"d1:md6:rk_aski2e6:rk_badi5e8:rk_crossi3e8:rk_readyi4e7:rk_wanti1ee1:pi6881ee".to_vec()
+}
+
+/// A session with what it said that waits for an answer.
+pub(super) struct Bench {
+    pub(super) session: Session,
+    pub(super) now: Duration,
+    pub(super) asked: Vec<(PeerKey, Block)>,
+    pub(super) verifying: Vec<(PieceIndex, Source)>,
+    pub(super) sending: Vec<(PeerKey, Block)>,
+    pub(super) connecting: Vec<SocketAddr>,
+    pub(super) fetching: Vec<PieceIndex>,
+    pub(super) said: Vec<(PeerKey, Message)>,
+    pub(super) closed: Vec<(PeerKey, Reason)>,
+    pub(super) done: Vec<PieceIndex>,
+    pub(super) set_done: usize,
+    connected: BTreeSet<PeerKey>,
+    next_key: u32,
+}
+
+impl Bench {
+    pub(super) fn new(config: SessionConfig) -> Self {
+        let session = Session::new(config, layout(), 7);
+        Self {
+            session,
+            now: Duration::ZERO,
+            asked: Vec::new(),
+            verifying: Vec::new(),
+            sending: Vec::new(),
+            connecting: Vec::new(),
+            fetching: Vec::new(),
+            said: Vec::new(),
+            closed: Vec::new(),
+            done: Vec::new(),
+            set_done: 0,
+            connected: BTreeSet::new(),
+            next_key: 0,
+        }
+    }
+
+    /// A machine that wants everything.
+    pub(super) fn machine() -> Self {
+        let config = SessionConfig { frontend: Some(address(200)), ..SessionConfig::machine(id(1)) };
+        let mut bench = Self::new(config);
+        bench.tell(Event::Want { pieces: layout().pieces().collect() });
+        bench
+    }
+
+    pub(super) fn tell(&mut self, event: Event) {
+        match &event {
+            Event::PeerLost { peer } => self.forget(*peer),
+            Event::Message { peer, message } => self.hear(*peer, message),
+            Event::PeerConnected { peer, .. } => _ = self.connected.insert(*peer),
+            _ => {}
+        }
+        self.session.handle(self.now, event);
+        let mut count = 0;
+        while let Some(action) = self.session.poll(self.now) {
+            count += 1;
+            assert!(count <= ACTIONS_MAX, "no end of actions");
+            self.perform(action);
+        }
+        self.session.check();
+        let due = self.session.next_timeout().expect("a session always looks around again");
+        assert!(due >= self.now, "a timeout in the past");
+    }
+
+    /// What a peer says ends what it was asked for.
+    fn hear(&mut self, peer: PeerKey, message: &Message) {
+        match message {
+            Message::Reject(raw) => self.asked.retain(|(key, block)| (*key, RawBlock::of(*block)) != (peer, *raw)),
+            Message::Choke => self.asked.retain(|(key, _)| *key != peer),
+            _ => {}
+        }
+    }
+
+    fn forget(&mut self, peer: PeerKey) {
+        self.connected.remove(&peer);
+        self.asked.retain(|(key, _)| *key != peer);
+        self.sending.retain(|(key, _)| *key != peer);
+    }
+
+    fn perform(&mut self, action: Action) {
+        match action {
+            Action::Connect { address } => self.connecting.push(address),
+            Action::Disconnect { peer, reason } => {
+                assert!(self.connected.contains(&peer), "{peer:?} closed, which is not connected");
+                self.closed.push((peer, reason));
+                self.forget(peer);
+            }
+            Action::Send { peer, message } => {
+                assert!(self.connected.contains(&peer), "{message:?} to {peer:?}, which is not connected");
+                match &message {
+                    Message::Request(raw) => {
+                        let block = self.session.layout().block(raw.piece, raw.offset_bytes, raw.length_bytes);
+                        let asked = (peer, block.expect("only what exists is asked for"));
+                        assert!(!self.asked.contains(&asked), "{asked:?} asked twice");
+                        assert!(!self.session.held().has(asked.1.piece), "{asked:?} is held");
+                        self.asked.push(asked);
+                    }
+                    Message::Cancel(raw) => self.asked.retain(|(key, b)| (*key, RawBlock::of(*b)) != (peer, *raw)),
+                    _ => {}
+                }
+                self.said.push((peer, message));
+            }
+            Action::SendBlock { peer, block } => {
+                assert!(self.connected.contains(&peer), "{block:?} to {peer:?}, which is not connected");
+                assert!(self.sending.iter().all(|(key, _)| *key != peer), "two blocks at once to {peer:?}");
+                assert!(self.session.held().has(block.piece), "{block:?} is not held");
+                self.sending.push((peer, block));
+            }
+            Action::Verify { piece, source } => {
+                assert!(!self.verifying.contains(&(piece, source)), "{piece} of {source:?} verified twice at once");
+                self.verifying.push((piece, source));
+            }
+            Action::PieceDone { piece } => {
+                assert!(self.session.held().has(piece) && !self.done.contains(&piece), "{piece} done");
+                self.done.push(piece);
+            }
+            Action::SetDone => {
+                assert!(self.session.is_complete(), "done with something missing");
+                self.set_done += 1;
+            }
+            Action::FetchHttp { piece } => {
+                assert!(!self.fetching.contains(&piece), "{piece} fetched twice at once");
+                self.fetching.push(piece);
+            }
+            Action::CancelHttp { piece } => self.fetching.retain(|fetching| *fetching != piece),
+            Action::Announce { .. } | Action::Forget { .. } | Action::Report { .. } => {}
+        }
+    }
+
+    pub(super) fn say(&mut self, peer: PeerKey, message: Message) {
+        self.tell(Event::Message { peer, message });
+    }
+
+    pub(super) fn connect(&mut self, n: u32, fast: bool) -> PeerKey {
+        self.connect_as(n, Direction::Outgoing, fast, fast)
+    }
+
+    fn connect_as(&mut self, n: u32, direction: Direction, fast: bool, extended: bool) -> PeerKey {
+        let peer = PeerKey(self.next_key);
+        self.next_key += 1;
+        let event = Event::PeerConnected { peer, id: id(n), address: address(n), direction, fast, extended };
+        self.tell(event);
+        peer
+    }
+
+    /// A machine of ours that has everything and answers.
+    pub(super) fn connect_ours(&mut self, n: u32) -> PeerKey {
+        let peer = self.connect(n, true);
+        self.say(peer, Message::HaveAll);
+        self.say(peer, Message::Extended { id: 0, payload: ours() });
+        self.say(peer, Message::Unchoke);
+        peer
+    }
+
+    /// Lets time pass, tick by tick.
+    pub(super) fn pass(&mut self, time: Duration) {
+        let until = self.now + time;
+        let mut wakes = 0;
+        while let Some(at) = self.session.next_timeout().filter(|at| *at <= until) {
+            wakes = if at > self.now { 0 } else { wakes + 1 };
+            assert!(wakes <= WAKES_MAX, "woken again and again at {at:?}");
+            self.now = at;
+            self.tell(Event::Tick);
+        }
+        self.now = until;
+    }
+
+    /// Answers everything this peer was asked for, with right or wrong bytes.
+    pub(super) fn answer(&mut self, peer: PeerKey, ok: bool) {
+        while let Some(at) = self.asked.iter().position(|(key, _)| *key == peer) {
+            let (_, block) = self.asked.remove(at);
+            self.now += Duration::from_millis(2);
+            assert!(self.session.expects(peer, block));
+            self.tell(Event::BlockReceived { peer, block });
+            self.verify_all(ok);
+        }
+    }
+
+    fn verify_all(&mut self, ok: bool) {
+        while let Some((piece, source)) = self.verifying.pop() {
+            self.tell(Event::Verified { piece, source, ok });
+        }
+    }
+
+    /// One event, or an answer to something that the session said.
+    fn take(&mut self, bytes: &mut Bytes) {
+        match bytes.below(32) {
+            0..=2 => {
+                let (n, kind) = (2 + bytes.below(58), bytes.byte());
+                let direction = if kind & 4 == 0 { Direction::Outgoing } else { Direction::Incoming };
+                self.connect_as(n, direction, kind & 1 == 0, kind & 2 == 0);
+            }
+            3 => self.lose(bytes),
+            4..=13 => {
+                let (peer, message) = (PeerKey(bytes.below(12)), bytes.message());
+                self.say(peer, message);
+            }
+            14..=19 => {
+                let ok = bytes.byte() > 20;
+                if let Some((peer, block)) = bytes.one_of(&mut self.asked) {
+                    self.tell(Event::BlockReceived { peer, block });
+                }
+                if let Some((piece, source)) = bytes.one_of(&mut self.verifying) {
+                    self.tell(Event::Verified { piece, source, ok });
+                }
+            }
+            20 => {
+                let (peer, piece) = (PeerKey(bytes.below(12)), bytes.piece());
+                let block = Block { piece, offset_bytes: 0, length_bytes: layout().payload_len(piece) };
+                self.asked.retain(|asked| *asked != (peer, block));
+                self.tell(Event::BlockReceived { peer, block });
+            }
+            21 | 22 => {
+                if let Some((peer, block)) = bytes.one_of(&mut self.sending) {
+                    self.tell(Event::BlockSent { peer, block });
+                }
+            }
+            23 | 24 => self.take_http(bytes),
+            25 => {
+                let peers = (0..bytes.below(40)).map(|_| address(bytes.below(255))).collect();
+                self.tell(Event::Peers { peers, interval: Duration::from_secs(u64::from(bytes.byte())) });
+            }
+            26 => match bytes.one_of(&mut self.connecting) {
+                Some(address) => self.tell(Event::ConnectFailed { address }),
+                None => self.tell(Event::AnnounceFailed),
+            },
+            27 => self.take_wish(bytes),
+            _ => self.pass(Duration::from_millis(u64::from(bytes.below(3000)))),
+        }
+    }
+
+    fn lose(&mut self, bytes: &mut Bytes) {
+        let peer = PeerKey(bytes.below(20));
+        match bytes.byte() {
+            0..=31 => self.tell(Event::PeerMalformed { peer }),
+            32..=39 => self.tell(Event::Stop),
+            _ => self.tell(Event::PeerLost { peer }),
+        }
+    }
+
+    fn take_http(&mut self, bytes: &mut Bytes) {
+        let outcome = match bytes.below(4) {
+            0 | 1 => WebSeedOutcome::Received,
+            2 => WebSeedOutcome::Busy(Duration::from_millis(300)),
+            _ => WebSeedOutcome::Failed,
+        };
+        if let Some(piece) = bytes.one_of(&mut self.fetching) {
+            self.tell(Event::WebSeed { piece, outcome });
+        }
+    }
+
+    fn take_wish(&mut self, bytes: &mut Bytes) {
+        let from = bytes.below(PIECES) as usize;
+        let pieces = layout().pieces().skip(from).take(1 + bytes.below(6) as usize).collect();
+        match bytes.below(5) {
+            0 => self.tell(Event::Want { pieces }),
+            1 | 2 => self.tell(Event::Demand { pieces }),
+            3 => self.tell(Event::DemandEnd { pieces }),
+            _ => self.tell(Event::Have { pieces }),
+        }
+    }
+
+    fn take_all(&mut self, bytes: &[u8]) {
+        let mut bytes = Bytes(bytes);
+        for _ in 0..EVENTS_MAX {
+            if bytes.0.is_empty() {
+                return;
+            }
+            self.take(&mut bytes);
+        }
+    }
+}
+
+/// A machine against the events that stand in these bytes. Panics if it breaks a promise.
+pub fn machine(bytes: &[u8]) {
+    let mut bench = Bench::machine();
+    bench.take_all(bytes);
+    bench.pass(Duration::from_secs(10));
+    let good = bench.connect_ours(199);
+    for _ in 0..100 {
+        bench.answer(good, true);
+        bench.verify_all(true);
+        bench.pass(Duration::from_secs(1));
+        if bench.session.is_complete() {
+            break;
+        }
+    }
+    let was_refused = bench.closed.iter().any(|(peer, reason)| *peer == good && *reason == Reason::Full);
+    assert!(bench.session.is_complete() || was_refused, "{} bytes missing", bench.session.missing_bytes());
+}
+
+/// The frontend's seed against the events that stand in these bytes. Panics if it breaks a promise.
+pub fn seed(bytes: &[u8]) {
+    Bench::new(SessionConfig::seed(id(200))).take_all(bytes);
+}
+
+/// Bytes read as numbers that are mostly in range; zeros behind the end.
+struct Bytes<'a>(&'a [u8]);
+
+impl Bytes<'_> {
+    fn byte(&mut self) -> u8 {
+        self.0.split_off_first().copied().unwrap_or(0)
+    }
+    fn below(&mut self, end: u32) -> u32 {
+        let high = if end > 256 { u32::from(self.byte()) << 8 } else { 0 };
+        (high | u32::from(self.byte())) % end
+    }
+    fn number(&mut self) -> u32 {
+        u32::from_be_bytes([0; 4].map(|_: u8| self.byte()))
+    }
+    fn piece(&mut self) -> PieceIndex {
+        layout().index(self.below(PIECES)).expect("in range")
+    }
+    fn one_of<T>(&mut self, list: &mut Vec<T>) -> Option<T> {
+        let at = self.byte() as usize;
+        (!list.is_empty()).then(|| list.remove(at % list.len()))
+    }
+    fn block(&mut self) -> RawBlock {
+        match self.byte() {
+            0..=9 => RawBlock { piece: self.number(), offset_bytes: self.number(), length_bytes: self.number() },
+            10..=99 => {
+                let (piece, at) = (self.below(PIECES), self.below(16));
+                RawBlock { piece, offset_bytes: at * 16_384, length_bytes: 16_384 }
+            }
+            _ => {
+                let piece = self.piece();
+                RawBlock { piece: piece.get(), offset_bytes: 0, length_bytes: layout().payload_len(piece) }
+            }
+        }
+    }
+    fn message(&mut self) -> Message {
+        match self.below(24) {
+            0..=3 => Message::Unchoke,
+            4 => Message::Choke,
+            5 => Message::Interested,
+            6 => Message::NotInterested,
+            7..=10 => Message::Have(self.below(PIECES + 1)),
+            11 => Message::Bitfield(vec![self.byte(), self.byte() & 0xf8]),
+            12 => Message::Bitfield(vec![0xff; self.below(4) as usize]),
+            13 => Message::HaveAll,
+            14 => Message::HaveNone,
+            15..=17 => Message::Request(self.block()),
+            18 => Message::Cancel(self.block()),
+            19 | 20 => Message::Reject(self.block()),
+            21 => Message::Extended { id: 0, payload: ours() },
+            22 => Message::KeepAlive,
+            _ => {
+                let id = self.below(7) as u8;
+                let payload = (0..self.below(24)).map(|_| self.byte()).collect();
+                Message::Extended { id, payload }
+            }
+        }
+    }
+}
