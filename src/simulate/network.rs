@@ -62,7 +62,7 @@ impl Network {
             racks_out: racks.clone(),
             racks_in: racks,
             rack_size: scenario.racks.map(|racks| racks.size),
-            latency: nanos(scenario.latency),
+            latency: nanos(scenario.message_time()),
             loss: scenario.faults.loss,
         }
     }

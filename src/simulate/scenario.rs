@@ -39,6 +39,9 @@ pub struct Faults {
     pub leave: bool,
 }
 
+/// A message takes no less than this.
+const LATENCY_MIN: Duration = Duration::from_micros(1);
+
 /// What is simulated.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Scenario {
@@ -54,7 +57,7 @@ pub struct Scenario {
     pub frontend_link: Rate,
     /// Racks with uplinks of their own; without, one switch that blocks nothing.
     pub racks: Option<Racks>,
-    /// Time for a message from one machine to another.
+    /// Time for a message from one machine to another; less than a microsecond counts as one.
     pub latency: Duration,
     /// Machines start spread evenly over this time.
     pub start_spread: Duration,
@@ -114,6 +117,11 @@ impl Scenario {
             start_spread: Duration::from_secs(2),
             ..Self::new(machines, ByteSize::from_bytes(325_000_000), Rate::from_bytes_per_sec(bytes_per_sec))
         }
+    }
+
+    /// Time for a message, which is also how far a simulation goes at once: never nothing.
+    pub(super) fn message_time(&self) -> Duration {
+        self.latency.max(LATENCY_MIN)
     }
 
     /// One machine of it alone, with nothing going wrong.

@@ -50,6 +50,20 @@ fn the_same_seed_value_gives_the_same_run() {
 }
 
 #[test]
+fn many_machines_on_many_processors_give_the_same_run_as_on_one() {
+    let many = scenario(300, 2);
+    let alone = rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("one thread");
+    assert_eq!(alone.install(|| outcome(&many)), outcome(&many));
+}
+
+#[test]
+fn messages_that_take_no_time_take_a_microsecond() {
+    let mut quick = scenario(3, 1);
+    quick.latency = Duration::ZERO;
+    check(&quick);
+}
+
+#[test]
 fn racks_with_narrow_uplinks_are_crossed_about_once() {
     let mut racks = scenario(24, 12);
     racks.racks = Some(Racks { size: 8, uplink: Rate::from_bytes_per_sec(25_000_000) });

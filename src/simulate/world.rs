@@ -26,8 +26,6 @@ const SAMPLES: u64 = 500;
 const WINDOWS_PER_PROGRESS: u64 = 256;
 /// Nodes that one processor goes through at least: fewer are not worth a second one.
 const NODES_PER_PROCESSOR: usize = 128;
-/// A window is no shorter than this, whatever the latency.
-const WINDOW_MIN: Duration = Duration::from_micros(1);
 
 /// How one run of a world came out.
 pub(super) struct Ran {
@@ -136,7 +134,7 @@ impl<'a> World<'a> {
         let around = Around {
             scenario,
             content,
-            latency: nanos(scenario.latency.max(WINDOW_MIN)),
+            latency: nanos(scenario.message_time()),
             dead: vec![false; nodes.len()],
             is_checked: false,
         };

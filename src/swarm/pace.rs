@@ -46,8 +46,10 @@ impl Default for Pace {
 }
 
 impl Pace {
-    /// A piece came that had been asked for `took` ago.
-    pub(super) fn came(&mut self, now: Duration, took: Duration) {
+    /// A piece came that had been asked for `took` ago. One that was overdue counts too: or a short time at the beginning
+    /// would make everything look late for ever. But it counts no more than twice the time after which it was.
+    pub(super) fn came(&mut self, now: Duration, took: Duration, was_overdue: bool) {
+        let took = if was_overdue { took.min(self.overdue_after() * 2) } else { took };
         self.samples[self.count % SAMPLES] = took.as_micros().min(u128::from(u32::MAX)) as u32;
         self.count += 1;
         let mut known = self.samples;
@@ -55,6 +57,9 @@ impl Pace {
         known.sort_unstable();
         self.median_micros = known[known.len() / 2];
         self.least_micros = if self.count == 1 { known[0] } else { self.least_micros.min(known[0]) };
+        if was_overdue {
+            return;
+        }
         if let Some(before) = self.came_at.replace(now) {
             let gap = (now.saturating_sub(before)).as_micros() as f64;
             self.gap_micros = if self.gap_micros == 0.0 { gap } else { self.gap_micros * 0.9 + gap * 0.1 };
@@ -74,8 +79,8 @@ impl Pace {
     /// time: in the first moments there is one holder of each piece, and who waits for long is left behind for good.
     pub(super) fn gap(&self) -> Duration {
         match self.count {
-            0..SAMPLES => GAP_AT_FIRST,
-            _ => Duration::from_micros(self.gap_micros as u64),
+            SAMPLES.. if self.gap_micros >= 1.0 => Duration::from_micros(self.gap_micros as u64),
+            _ => GAP_AT_FIRST,
         }
     }
 
@@ -118,7 +123,7 @@ mod tests {
         let pace = |took_millis: u64, gap_millis: u64| {
             let mut pace = Pace::default();
             for n in 0..100 {
-                pace.came(Duration::from_millis(n * gap_millis), Duration::from_millis(took_millis));
+                pace.came(Duration::from_millis(n * gap_millis), Duration::from_millis(took_millis), false);
             }
             pace
         };
@@ -128,5 +133,15 @@ mod tests {
         assert_eq!(pace(500, 20).window(), config::IN_FLIGHT_MAX);
         assert_eq!(pace(20, 20).reassign_after(), config::REASSIGN_MIN);
         assert_eq!(pace(2000, 200).reassign_after(), Duration::from_secs(16));
+    }
+    #[test]
+    fn pieces_that_are_late_make_later_ones_less_so() {
+        let mut pace = Pace::default();
+        let millis = Duration::from_millis;
+        (1..10).for_each(|n| pace.came(millis(100 * n), millis(100), false));
+        (1..8).for_each(|n| pace.came(millis(1000 * n), Duration::from_secs(3600), true));
+        assert_eq!(pace.overdue_after(), millis(800), "most are in time");
+        pace.came(millis(8000), Duration::from_secs(3600), true);
+        assert_eq!(pace.overdue_after(), millis(12_800), "a time without end counts as twice 800 ms");
     }
 }

@@ -272,9 +272,7 @@ impl Session {
                 self.contacts.frontend_works();
             }
             if got == self.layout.payload_len(piece) {
-                if !overdue {
-                    self.pace.came(now, now.saturating_sub(asked_at));
-                }
+                self.pace.came(now, now.saturating_sub(asked_at), overdue);
                 self.arrived(piece, source);
                 self.fill(now);
             }
