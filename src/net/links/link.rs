@@ -16,8 +16,9 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use tokio::io::Interest;
+use tokio::io::{AsyncReadExt, Interest};
 use tokio::net::TcpStream;
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
@@ -34,9 +35,10 @@ const STALL_SECS_MAX: u64 = 20;
 const BATCH_BYTES: usize = 32 << 10;
 /// What is read from a socket at a time where no payload is expected.
 const READ_BYTES: usize = 16 << 10;
-/// What a socket takes in beyond what is on its way. The kernel would let its buffer grow to megabytes, so that many
-/// pieces count as sent, and many peers are sent to at once, while nobody has one.
-const UNSENT_BYTES: u32 = 64 << 10;
+/// What a socket takes in before it has been acknowledged (the kernel doubles it for its own bookkeeping). Left alone the
+/// kernel lets it grow to megabytes: they stand in the queue of the link, every request and every word of a new piece
+/// waits behind them for tens of milliseconds, and pieces count as sent that nobody has.
+const SEND_BUFFER_BYTES: usize = 32 << 10;
 /// A booking at a rate.
 const PACED_BYTES_MAX: usize = 16 << 10;
 
@@ -117,12 +119,12 @@ pub(super) async fn receive_handshake(tcp: &TcpStream) -> std::io::Result<(Hands
 /// Starts the two tasks of a connection.
 pub(super) fn start(tcp: TcpStream, rest: BytesMut, (peer, address): (PeerKey, SocketAddr), common: &Common) -> Link {
     // Where the kernel refuses, blocks only count as sent sooner than they are.
-    let _ = socket2::SockRef::from(&tcp).set_tcp_notsent_lowat(UNSENT_BYTES);
-    let tcp = Arc::new(tcp);
+    let _ = socket2::SockRef::from(&tcp).set_send_buffer_size(SEND_BUFFER_BYTES);
+    let (from, to) = tcp.into_split();
     let (out, outgoing) = mpsc::channel(OUT_MAX);
     let expected = Expected::default();
     let reader = Reader {
-        tcp: Arc::clone(&tcp),
+        tcp: from,
         buffer: rest,
         peer,
         expected: Arc::clone(&expected),
@@ -130,7 +132,7 @@ pub(super) fn start(tcp: TcpStream, rest: BytesMut, (peer, address): (PeerKey, S
         field: None,
         haves: VecDeque::new(),
     };
-    let writer = Writer { tcp, peer, common: common.clone() };
+    let writer = Writer { tcp: to, peer, common: common.clone() };
     let (lost, also_lost) = (common.to_owner.clone(), common.to_owner.clone());
     let read = tokio::spawn(async move {
         let why = reader.run().await.err();
@@ -144,7 +146,7 @@ pub(super) fn start(tcp: TcpStream, rest: BytesMut, (peer, address): (PeerKey, S
 }
 
 struct Reader {
-    tcp: Arc<TcpStream>,
+    tcp: OwnedReadHalf,
     buffer: BytesMut,
     peer: PeerKey,
     expected: Expected,
@@ -164,7 +166,8 @@ impl Reader {
                 }
             }
             let limit = if self.buffer.is_empty() { SILENCE_SECS_MAX } else { STALL_SECS_MAX };
-            let read = timeout(Duration::from_secs(limit), read_some(&self.tcp, &mut self.buffer, READ_BYTES)).await;
+            let read =
+                timeout(Duration::from_secs(limit), read_more(&mut self.tcp, &mut self.buffer, READ_BYTES)).await;
             read.map_err(|_| stalled())??;
         }
     }
@@ -264,9 +267,9 @@ impl Reader {
         Ok(None)
     }
 
-    async fn fill(&self, into: &mut BytesMut, most: usize) -> std::io::Result<()> {
+    async fn fill(&mut self, into: &mut BytesMut, most: usize) -> std::io::Result<()> {
         let most = if self.common.download.is_some() { most.min(PACED_BYTES_MAX) } else { most };
-        let read = timeout(Duration::from_secs(STALL_SECS_MAX), read_some(&self.tcp, into, most)).await;
+        let read = timeout(Duration::from_secs(STALL_SECS_MAX), read_more(&mut self.tcp, into, most)).await;
         read.map_err(|_| stalled())?
     }
 
@@ -278,7 +281,7 @@ impl Reader {
 }
 
 struct Writer {
-    tcp: Arc<TcpStream>,
+    tcp: OwnedWriteHalf,
     peer: PeerKey,
     common: Common,
 }
@@ -304,7 +307,7 @@ impl Writer {
                 }
             };
             match block {
-                None => write_all(&self.tcp, &batch).await?,
+                None => write_all(self.tcp.as_ref(), &batch).await?,
                 Some(block) => self.block(&mut batch, block).await?,
             }
         }
@@ -317,7 +320,7 @@ impl Writer {
         let gone = || Error::new(ErrorKind::NotFound, "the block is gone");
         let parts = self.common.supply.block(block).await.ok_or_else(gone)?;
         wire::put_piece_head(batch, block.piece.get(), block.offset_bytes, block.length_bytes);
-        send_more(&self.tcp, batch).await?;
+        send_more(self.tcp.as_ref(), batch).await?;
         for part in parts {
             match part {
                 Part::File { file, offset_bytes, length_bytes } => {
@@ -342,7 +345,7 @@ impl Writer {
             }
             let until = offset + step;
             while offset < until {
-                offset += within_stall(send_file(&self.tcp, file, offset, until - offset)).await?;
+                offset += within_stall(send_file(self.tcp.as_ref(), file, offset, until - offset)).await?;
             }
         }
         Ok(())
@@ -353,7 +356,7 @@ impl Writer {
             if let Some(bucket) = &self.common.upload {
                 bucket.take(chunk.len() as u64).await;
             }
-            write_all(&self.tcp, chunk).await?;
+            write_all(self.tcp.as_ref(), chunk).await?;
         }
         Ok(())
     }
@@ -361,6 +364,16 @@ impl Writer {
 
 fn stalled() -> Error {
     Error::new(ErrorKind::TimedOut, "nothing came for too long")
+}
+
+/// As [`read_some`], from a connection that has been split: a read that does not fill its room is not tried again before
+/// something comes.
+async fn read_more(tcp: &mut OwnedReadHalf, buffer: &mut BytesMut, most: usize) -> std::io::Result<()> {
+    buffer.reserve(most.min(READ_BYTES));
+    match tcp.read_buf(&mut buffer.limit(most)).await? {
+        0 => Err(ErrorKind::UnexpectedEof.into()),
+        _ => Ok(()),
+    }
 }
 
 /// Reads at most so many bytes behind what is there; the end of the connection is an error.

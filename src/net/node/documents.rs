@@ -12,10 +12,14 @@ use crate::net::report::ReportAnswer;
 use crate::profile::{Manifest, Profile};
 use crate::torrent::Metainfo;
 use crate::trust::{PublicKey, SnapshotClaim};
+use std::io::ErrorKind;
 use std::time::{Duration, Instant};
 
 /// The pause between two tries to reach the frontend.
 const PAUSE: Duration = Duration::from_millis(500);
+
+/// How long a frontend is asked that was reached and does not answer: a thousand machines may ask at the same moment.
+const BUSY_PATIENCE: Duration = Duration::from_secs(120);
 
 /// What a machine is told.
 pub(super) struct Documents {
@@ -103,7 +107,8 @@ fn check_signature(key: &PublicKey, metainfo: &Metainfo, distribution: &str) -> 
     key.verify(&claim, signature).map_err(|error| NetError::Said(error.to_string()))
 }
 
-/// Asks again while the frontend cannot be reached or is not well, as long as there is patience.
+/// Asks again while the frontend cannot be reached or is not well, as long as there is patience. One that was reached is
+/// there and has much to do: it gets [`BUSY_PATIENCE`] at least.
 async fn patiently<A: Future<Output = Result<bytes::Bytes, NetError>>>(
     begun: Instant,
     patience: Duration,
@@ -118,6 +123,10 @@ async fn patiently<A: Future<Output = Result<bytes::Bytes, NetError>>>(
             NetError::Connect { .. } | NetError::Exchange { .. } => true,
             NetError::Status { status, .. } => matches!(status, 404 | 408 | 429 | 500..=599),
             _ => false,
+        };
+        let patience = match &error {
+            NetError::Connect { source, .. } if source.kind() != ErrorKind::TimedOut => patience,
+            _ => patience.max(BUSY_PATIENCE),
         };
         if !may_go_away || begun.elapsed() >= patience {
             return Err(error);

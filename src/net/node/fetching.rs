@@ -12,7 +12,7 @@ use super::{Options, Progress, Summary};
 use crate::cache::{Cache, CacheError};
 use crate::net::NetError;
 use crate::net::http::server;
-use crate::net::links::{Door as PeerDoor, Member, Setup, Supply, WebSeed};
+use crate::net::links::{self, Door as PeerDoor, Member, Setup, Supply, WebSeed};
 use crate::net::log::Log;
 use crate::net::proxy::{Door, Loaded};
 use crate::net::rate::Bucket;
@@ -138,6 +138,7 @@ impl Fetching {
         let missing = || self.wanted.iter().filter(|piece| !loaded.cache.has(**piece)).count();
         let mut progress = loaded.member.as_ref().map(Member::progress);
         let (mut left, mut moved) = (missing(), Instant::now());
+        let mut looked = Instant::now();
         while left > 0 {
             match (&mut progress, self.plain.get()) {
                 (Some(changes), _) => {
@@ -151,6 +152,12 @@ impl Fetching {
                 (None, Some(plain)) => plain.changed().await,
                 (None, None) => tokio::time::sleep(LOOK).await,
             }
+            // Each piece is told of, and counting them all each time would be as many times too much.
+            let has_ended = |progress: &links::Progress| progress.is_complete || progress.is_broken;
+            if progress.as_ref().is_some_and(|told| !has_ended(&told.borrow())) && looked.elapsed() < LOOK {
+                continue;
+            }
+            looked = Instant::now();
             let now = missing();
             if now != left {
                 (left, moved) = (now, Instant::now());
