@@ -281,6 +281,7 @@ mod tests {
     #[test]
     fn circles_are_walked_once() {
         assert_eq!(walk("<edge from='a' to='b'/><edge from='b' to='a'/><edge from='b' to='b'/>").as_deref(), Ok("a b"));
+        assert_eq!(walk("<edge from='b' to='b'/><edge from='a' to='b'/>").as_deref(), Ok("a b"));
     }
 
     #[test]

@@ -23,6 +23,14 @@ pub enum KickstartError {
         /// The tag of the element around it.
         parent: String,
     },
+    /// A `<boot>` for no known moment.
+    #[error("{file}: order '{order}' of <boot> is neither 'pre' nor 'post'")]
+    BootOrder {
+        /// The node file it was written in.
+        file: String,
+        /// Its `order`.
+        order: String,
+    },
     /// A condition that does not parse or cannot be judged.
     #[error("{file}: condition '{condition}': {problem}")]
     Condition {

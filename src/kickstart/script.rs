@@ -21,7 +21,7 @@ pub(super) enum Dialect {
 pub(super) struct Files<'a> {
     dialect: Dialect,
     os: &'a str,
-    /// Owner that a file was first given; later mentions inherit it.
+    /// Owner that a file was last given; later mentions inherit it.
     owners: HashMap<Arc<str>, Arc<str>>,
     /// Temporary files named so far.
     temporaries: u32,
@@ -38,7 +38,7 @@ pub(super) struct Effect {
     os: Arc<str>,
     /// Owners it found.
     found: Vec<(Arc<str>, Option<Arc<str>>)>,
-    /// Owners it gave to files that had none.
+    /// The owners that these files then had.
     gave: Vec<(Arc<str>, Arc<str>)>,
     /// Temporary files named before it, and by it.
     temporaries: Option<(u32, u32)>,
@@ -63,8 +63,7 @@ impl<'a> Files<'a> {
         let (temporaries, without_rcs) = (self.temporaries, self.without_rcs);
         let made = make(self)?;
         let found = std::mem::take(&mut self.asked);
-        let new = found.iter().filter(|(_, owner)| owner.is_none());
-        let gave = new.filter_map(|(file, _)| Some((file.clone(), self.owners.get(file)?.clone()))).collect();
+        let gave = found.iter().filter_map(|(file, _)| Some((file.clone(), self.owners.get(file)?.clone()))).collect();
         let effect = Effect {
             dialect: self.dialect,
             os: self.os.into(),
@@ -132,7 +131,10 @@ impl<'a> Files<'a> {
         let rcs = wants_rcs && self.dialect == Dialect::Rocks7;
         self.without_rcs += u32::from(wants_rcs && !rcs);
 
-        out.push('\n');
+        // The original begins a line only where it puts the file under RCS.
+        if rcs || self.dialect == Dialect::Modern {
+            out.push('\n');
+        }
         if self.dialect == Dialect::Modern
             && let Some((folder, _)) = name.rsplit_once('/').filter(|(folder, _)| !is_base_folder(folder))
         {
@@ -197,9 +199,9 @@ impl<'a> Files<'a> {
                  if [ ! -d {folder} ]; then\n\t\tmkdir -m 700 {folder}\n\t\tchown 0:0 {folder}\n\tfi;\n\t\
                  echo \"original\" | /opt/rocks/bin/ci {target};\n\t/opt/rocks/bin/co -f -l {target};\nfi\n"
             );
-            self.owners.insert(name.into(), owner.unwrap_or_default().into());
         }
         let owner = owner.or(before.as_deref()).unwrap_or_default();
+        self.owners.insert(name.into(), owner.into());
         if !owner.is_empty() {
             let owner = shell::word(owner, true);
             let _ = writeln!(out, "chown {owner} {target}\nchown {owner} {archive}");

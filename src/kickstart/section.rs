@@ -38,6 +38,8 @@ pub(super) enum Kind {
     Ansible,
     /// The first boot after the installation: the original shows it in a listing only, and so do we.
     Boot,
+    /// `<description>` out of a script's mouth: read and dropped.
+    Description,
     /// `<attributes>`: the original lets it in and then stops, since it has no meaning for it.
     Attributes,
 }
@@ -53,6 +55,7 @@ impl Kind {
             "debug" => Self::Debug,
             "ansible" => Self::Ansible,
             "boot" => Self::Boot,
+            "description" => Self::Description,
             "attributes" => Self::Attributes,
             _ => return None,
         })
@@ -174,7 +177,17 @@ impl<'p> Sections<'p> {
                     let script = ansible::script(&playbook, dialect, &element.origin);
                     sections.post.extend(script.map(|script| (Arc::new(script), maker)));
                 }
-                Kind::Boot => {}
+                Kind::Boot => {
+                    if let Some(order) = element.attribute("order").filter(|order| !matches!(*order, "pre" | "post")) {
+                        let (file, order) = (element.origin.file.to_string(), order.to_owned());
+                        return Err(KickstartError::BootOrder { file, order });
+                    }
+                    // Nothing is written, but a file in it is under RCS from here on.
+                    files.text(element)?;
+                }
+                Kind::Description => {
+                    files.text(element)?;
+                }
                 Kind::Attributes => {
                     return Err(KickstartError::MisplacedElement {
                         file: element.origin.file.to_string(),
@@ -245,10 +258,9 @@ fn piece(kind: Kind, element: &Element, files: &mut Files<'_>) -> Result<Piece, 
 
 /// The children of `<main>` that the original knew; it dropped all others in silence.
 pub(super) fn rocks7_accepts(name: &str) -> bool {
-    const ACCEPTED: [&str; 36] = [
+    const ACCEPTED: [&str; 35] = [
         "auth",
         "autopart",
-        "autostep",
         "bootloader",
         "cdrom",
         "clearpart",
@@ -301,6 +313,14 @@ mod tests {
             (
                 "<attributes file='./nodes/a.xml'>x</attributes>",
                 "./nodes/a.xml: <attributes> cannot stand inside <kickstart>",
+            ),
+            (
+                "<boot><package file='./nodes/a.xml'>x</package></boot>",
+                "./nodes/a.xml: <package> cannot stand inside <boot>",
+            ),
+            (
+                "<boot order='last' file='./nodes/a.xml'/>",
+                "./nodes/a.xml: order 'last' of <boot> is neither 'pre' nor 'post'",
             ),
         ] {
             let text = format!("<kickstart attrs=\"{{}}\">{inside}</kickstart>");
