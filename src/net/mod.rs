@@ -14,6 +14,7 @@ pub mod links;
 pub mod log;
 pub mod look;
 pub mod node;
+mod places;
 pub mod proxy;
 pub mod rate;
 pub mod report;

@@ -7,6 +7,7 @@ use super::http::http_date;
 use bytes::Bytes;
 use std::collections::HashMap;
 use std::fs::File;
+use std::hash::{BuildHasher, RandomState};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -16,6 +17,8 @@ use std::time::{Duration, Instant};
 const OPEN_FILES_MAX: usize = 512;
 /// A file up to this length is read once and kept in memory as long as it is kept open.
 const SMALL_FILE_BYTES: u64 = 32 << 10;
+/// Files that are opened at one time.
+const OPENING_MAX: usize = 64;
 /// How long an open file is served without a look whether the tree has another one now.
 const FRESH: Duration = Duration::from_secs(1);
 
@@ -57,17 +60,34 @@ impl Identity {
     }
 }
 
+/// What is known of a path.
+enum Seen {
+    /// Its file is open, and was the tree's a moment ago.
+    Now(Arc<TreeFile>),
+    /// Its file is open; it is time to look whether it is still the tree's.
+    Before,
+    Never,
+}
+
 /// A folder that is served.
 #[derive(Debug)]
 pub struct Tree {
     root: PathBuf,
     open: Mutex<HashMap<String, (Instant, Arc<TreeFile>)>>,
+    /// Of a herd that asks for the same file, the first opens it for all: who opens, by a hash of the path.
+    opening: [tokio::sync::Mutex<()>; OPENING_MAX],
+    dice: RandomState,
 }
 
 impl Tree {
     /// The tree below this folder.
     pub fn new(root: PathBuf) -> Self {
-        Self { root, open: Mutex::default() }
+        Self {
+            root,
+            open: Mutex::default(),
+            opening: [const { tokio::sync::Mutex::const_new(()) }; OPENING_MAX],
+            dice: RandomState::new(),
+        }
     }
 
     /// The folder.
@@ -77,7 +97,13 @@ impl Tree {
 
     /// The file of this path relative to the tree, none where there is no such file.
     pub async fn file(self: &Arc<Self>, path: &str) -> Option<Arc<TreeFile>> {
-        if let Some(file) = self.fresh(path) {
+        let mut seen = self.seen(path);
+        let mut _opens = None;
+        if matches!(seen, Seen::Never) {
+            _opens = Some(self.opening[self.dice.hash_one(path) as usize % OPENING_MAX].lock().await);
+            seen = self.seen(path);
+        }
+        if let Seen::Now(file) = seen {
             return Some(file);
         }
         let (tree, path) = (Arc::clone(self), path.to_owned());
@@ -93,14 +119,16 @@ impl Tree {
 
     /// The open file. When it is time to look at the tree again, one does, and whoever comes meanwhile goes on with
     /// what is there.
-    fn fresh(&self, path: &str) -> Option<Arc<TreeFile>> {
+    fn seen(&self, path: &str) -> Seen {
         let mut open = self.open.lock().expect("nobody panics while holding the files");
-        let (seen, file) = open.get_mut(path)?;
-        if seen.elapsed() < FRESH {
-            return Some(Arc::clone(file));
+        match open.get_mut(path) {
+            None => Seen::Never,
+            Some((seen, file)) if seen.elapsed() < FRESH => Seen::Now(Arc::clone(file)),
+            Some((seen, _)) => {
+                *seen = Instant::now();
+                Seen::Before
+            }
         }
-        *seen = Instant::now();
-        None
     }
 
     /// Opens a file, or sees that the open one is still the tree's.

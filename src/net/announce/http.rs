@@ -2,6 +2,8 @@
 
 use super::Shared;
 use super::metrics::{self, Counters};
+use crate::net::places::{ADDRESS_CONNECTIONS_MAX, Places};
+use crate::net::seldom::Seldom;
 use crate::tracker::Refusal;
 use crate::wire::http::{self, Head, Request};
 use crate::wire::{Announce, WireError};
@@ -10,11 +12,9 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
-/// Connections at one time; at the limit the next one waits in the backlog.
-const CONNECTIONS_MAX: usize = 24_576;
 /// How long a connection may rest between requests.
 const IDLE: Duration = Duration::from_secs(75);
 /// How long a request may take from its first byte, and an answer to be taken.
@@ -26,24 +26,31 @@ const ANSWERS_BYTES_MAX: usize = 64 * 1024;
 
 /// Accepts until told to stop.
 pub(super) async fn serve(shared: Arc<Shared>, listener: TcpListener, mut stop: watch::Receiver<bool>) {
-    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let (places, crowding) = (Places::new(), Seldom::default());
     let mut was_full = false;
     loop {
-        if !was_full && places.available_permits() == 0 {
-            shared.log.warning("connections-full", &[("limit", &CONNECTIONS_MAX)]);
+        if !was_full && places.is_full() {
+            shared.log.warning("connections-full", &[("limit", &places.all())]);
         }
-        was_full = places.available_permits() == 0;
+        was_full = places.is_full();
         let next = async {
-            let place = Arc::clone(&places).acquire_owned().await.map_err(std::io::Error::other)?;
+            let free = places.free().await.ok_or(std::io::ErrorKind::Other)?;
             let (stream, peer) = listener.accept().await?;
-            Ok::<_, std::io::Error>((stream, peer, place))
+            Ok::<_, std::io::Error>((stream, peer, free))
         };
         let accepted = tokio::select! {
             _ = stop.wait_for(|stop| *stop) => return,
             accepted = next => accepted,
         };
         match accepted {
-            Ok((stream, peer, place)) => {
+            Ok((stream, peer, free)) => {
+                let Some(place) = places.take(free, peer.ip()) else {
+                    if crowding.is_due(peer.ip()) {
+                        let limit = ADDRESS_CONNECTIONS_MAX;
+                        shared.log.warning("address-crowds", &[("address", &peer.ip()), ("limit", &limit)]);
+                    }
+                    continue;
+                };
                 let shared = Arc::clone(&shared);
                 tokio::spawn(async move {
                     // Whoever goes away in the middle of an exchange harms only himself.

@@ -37,6 +37,8 @@ struct Shared {
     picture: Picture,
     counters: Counters,
     refused: Seldom,
+    /// Who reported others as bad, for the log.
+    reported: Seldom,
     /// The clock that the tracker sees begins here.
     epoch: Instant,
     /// Keys the connection ids of UDP; new with each start.
@@ -72,6 +74,7 @@ async fn run(
         picture: Picture::default(),
         counters: Counters::default(),
         refused: Seldom::default(),
+        reported: Seldom::default(),
         epoch: Instant::now(),
         secret,
         log: log.clone(),
@@ -128,7 +131,9 @@ impl Shared {
                 self.log.warning("refused", &[("address", &from), ("why", refusal)]);
             }
         }
-        for bad in &announce.bad_peers {
+        // What strangers say of others is of no interest, and of one host it is told once in a while.
+        let is_told = outcome.is_ok() && !announce.bad_peers.is_empty() && self.reported.is_due(from);
+        for bad in announce.bad_peers.iter().filter(|_| is_told) {
             self.log.warning("reported-bad", &[("by", &from), ("peer", bad), ("swarm", &announce.info_hash)]);
         }
     }

@@ -246,3 +246,28 @@ fn what_is_no_announce_is_answered_and_does_no_harm() {
     let both = answer(b"GET /scrape HTTP/1.1\r\n\r\nGET /scrape HTTP/1.1\r\nConnection: close\r\n\r\n");
     assert_eq!(both.matches("d5:filesdee").count(), 2);
 }
+
+#[test]
+fn reports_of_strangers_do_not_reach_the_log_and_those_of_a_host_once_a_while() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let running = Running::start(cluster(folder.path(), 2));
+    let report = |n: u8| {
+        let bad_peers = (1..=8).map(|port| SocketAddr::from(([127, 1, 0, 2], port))).collect();
+        let query = announce_query(&Announce { bad_peers, ..announce(n) });
+        let mut stream = running.connect(n);
+        write!(stream, "GET /announce?{query} HTTP/1.1\r\nHost: x\r\n\r\n").expect("sent");
+        read_announce_reply(&body(&mut stream)).expect("an answer")
+    };
+    let told = || {
+        let lines = running.lines.lock().expect("nobody panics here");
+        lines.iter().filter(|line| line.starts_with("event=reported-bad")).count()
+    };
+    for _ in 0..3 {
+        assert!(reason(report(9)).contains("no host"));
+    }
+    assert_eq!(told(), 0);
+    for _ in 0..3 {
+        addresses(report(1));
+    }
+    assert_eq!(told(), 8);
+}

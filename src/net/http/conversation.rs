@@ -30,7 +30,6 @@ pub(super) async fn hold<S: Service>(
     lease: &Lease,
 ) -> std::io::Result<()> {
     let tcp = TcpStream::from_std(tcp)?;
-    tcp.set_nodelay(true)?;
     let Some(mut stream) = secure(tcp, options, lease).await? else { return Ok(()) };
     let local = stream.tcp().local_addr()?;
     let is_secure = matches!(stream, Stream::Tls(_));

@@ -9,7 +9,6 @@ pub mod client;
 mod conversation;
 mod head;
 mod overseer;
-mod places;
 mod range;
 mod response;
 mod sender;

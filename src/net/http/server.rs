@@ -2,17 +2,20 @@
 
 use super::conversation;
 use super::head::Request;
-use super::places::{ADDRESS_CONNECTIONS_MAX, Places};
 use super::response::Response;
 use super::workers::Workers;
 use crate::net::NetError;
 use crate::net::log::Log;
+use crate::net::places::{ADDRESS_CONNECTIONS_MAX, Places};
 use crate::net::rate::Bucket;
 use crate::net::seldom::Seldom;
+use rustix::net::{SocketFlags, acceptfrom_with};
 use std::future::Future;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::watch;
 
@@ -57,10 +60,19 @@ pub fn listen(address: SocketAddr) -> Result<TcpListener, NetError> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() };
     let bound = socket.and_then(|socket| {
         socket.set_reuseaddr(true)?;
+        // Connections inherit it.
+        socket.set_nodelay(true)?;
         socket.bind(address)?;
         socket.listen(BACKLOG_MAX)
     });
     bound.map_err(|source| NetError::Listen { address, source })
+}
+
+/// A connection and whose it is.
+fn accept(listener: &std::net::TcpListener) -> std::io::Result<(std::net::TcpStream, SocketAddr)> {
+    let (tcp, peer) = acceptfrom_with(listener, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC)?;
+    let peer = peer.and_then(|peer| SocketAddr::try_from(peer).ok()).ok_or(std::io::ErrorKind::NotConnected)?;
+    Ok((tcp.into(), peer))
 }
 
 /// Serves until told to stop; then connections at rest close at once, the others have [`STOP_SECS_MAX`].
@@ -71,6 +83,11 @@ pub async fn serve<S: Service>(listener: TcpListener, service: Arc<S>, options: 
     let (mut was_full, told) = (false, Seldom::default());
     let mut stop = options.stop.clone();
     let options = Arc::new(options);
+    // Until it is served a connection belongs to no runtime, so that it is registered once.
+    let listener = match listener.into_std().and_then(|std| AsyncFd::with_interest(std, Interest::READABLE)) {
+        Ok(listener) => listener,
+        Err(error) => return options.log.warning("accept-failed", &[("reason", &error)]),
+    };
     loop {
         if places.is_full() && !was_full {
             was_full = true;
@@ -78,7 +95,7 @@ pub async fn serve<S: Service>(listener: TcpListener, service: Arc<S>, options: 
         }
         let Some(free) = places.free().await else { break };
         let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
+            accepted = listener.async_io(Interest::READABLE, accept) => accepted,
             _ = stop.wait_for(|stop| *stop) => break,
         };
         match accepted {
@@ -92,8 +109,6 @@ pub async fn serve<S: Service>(listener: TcpListener, service: Arc<S>, options: 
                     continue;
                 };
                 let (service, options) = (Arc::clone(&service), Arc::clone(&options));
-                // Until it is served it belongs to no runtime.
-                let Ok(tcp) = tcp.into_std() else { continue };
                 workers.serve(|lease| async move {
                     // Whoever goes away in the middle of an exchange harms only himself.
                     let _ = conversation::hold(tcp, peer, &*service, &options, &lease).await;

@@ -1,7 +1,8 @@
-//! Places for connections. Many machines fit; one address cannot take the places of all others.
+//! Places for connections, at the frontend and at the tracker. Many machines fit; one address cannot take the places of
+//! all others.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -53,6 +54,7 @@ impl Places {
     pub(super) fn take(self: &Arc<Self>, free: OwnedSemaphorePermit, address: IpAddr) -> Option<Place> {
         let taken = self.all - self.free.available_permits();
         let is_crowded = taken * CONNECTIONS_MAX > CROWD_CONNECTIONS * self.all;
+        let address = who(address);
         let mut by_address = self.by_address.lock().expect("nobody panics while holding the addresses");
         let here = by_address.entry(address).or_insert(0);
         if is_crowded && *here >= ADDRESS_CONNECTIONS_MAX {
@@ -65,6 +67,14 @@ impl Places {
     /// Waits until all places are free.
     pub(super) async fn empty(&self) {
         let _ = self.free.acquire_many(u32::try_from(self.all).unwrap_or(u32::MAX)).await;
+    }
+}
+
+/// Whom an address stands for: of IPv6 a machine has as many as it likes in its network of 64 bits.
+fn who(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX)).into(),
+        v4 @ IpAddr::V4(_) => v4,
     }
 }
 
@@ -107,6 +117,16 @@ mod tests {
             let free = places.free().await.expect("not closed");
             held.push(places.take(free, IpAddr::from([10, 1, 2, n])).expect("others have places"));
         }
+        // A machine has any number of addresses of IPv6: those of one network count as one.
+        let v6 = |n: u64| IpAddr::from(std::net::Ipv6Addr::from_bits(0xfd00_u128 << 112 | u128::from(n)));
+        let mut let_in = 0;
+        for n in 0..ADDRESS_CONNECTIONS_MAX as u64 + 64 {
+            let free = places.free().await.expect("not closed");
+            let place = places.take(free, v6(n));
+            let_in += usize::from(place.is_some());
+            held.extend(place);
+        }
+        assert_eq!(let_in, ADDRESS_CONNECTIONS_MAX);
         drop(held);
         let free = places.free().await.expect("not closed");
         assert!(places.take(free, greedy).is_some());
