@@ -1,13 +1,10 @@
 //! Boot actions and how installations go: the one part of the store that the daemons write day by day.
 
+use super::boot_change::told_to_install;
 use super::table::BOOTS;
-use super::{Reader, StoreError, Writer};
+use super::{BootChange, Reader, StoreError, Writer};
 use crate::cluster::{Boot, BootAction, HostName, InstallState};
 use std::collections::{BTreeMap, HashSet};
-
-/// How often in a row a machine may begin the same installation without a goodbye; then it starts the system on its
-/// disk until it is told to install again.
-pub const INSTALLS_IN_A_ROW_MAX: u32 = 3;
 
 impl Reader {
     /// What a host does when it next starts.
@@ -63,14 +60,7 @@ impl Writer {
         self.host(host)?;
         let old = self.boot(host)?;
         let boot = match action {
-            BootAction::Install => Boot {
-                action,
-                state: Some(InstallState::Waiting),
-                install_id: old.install_id + 1,
-                changed: jiff::Timestamp::now(),
-                note: None,
-                begun: 0,
-            },
+            BootAction::Install => told_to_install(&old),
             BootAction::Os if old.action == BootAction::Os && !old.was_never_told() => return Ok(old),
             BootAction::Os => Boot {
                 action,
@@ -84,55 +74,15 @@ impl Writer {
         Ok(boot)
     }
 
-    /// A machine starts again whose installation had begun and not ended. It waits for the next try, or, after
-    /// [`INSTALLS_IN_A_ROW_MAX`], starts the system on its disk: an installation never loops for ever.
-    pub fn begin_again(&mut self, host: &HostName) -> Result<Boot, StoreError> {
+    /// Changes a host's record, and says whether that changed anything.
+    pub fn change_boot(&mut self, host: &HostName, change: &BootChange) -> Result<bool, StoreError> {
+        self.host(host)?;
         let old = self.boot(host)?;
-        let has_begun = matches!(old.state, Some(InstallState::Installing | InstallState::Failed));
-        if old.action != BootAction::Install || !has_begun {
-            return Ok(old);
-        }
-        let begun = old.begun + 1;
-        let changed = jiff::Timestamp::now();
-        let boot = if begun < INSTALLS_IN_A_ROW_MAX {
-            Boot { state: Some(InstallState::Waiting), begun, changed, ..old }
-        } else {
-            let note = format!("began {begun} times and never said goodbye: starts the system on its disk now");
-            let note = old.note.map_or_else(|| note.clone(), |last| format!("{note}; its last word: {last}"));
-            let (action, state) = (BootAction::Os, Some(InstallState::Failed));
-            Boot { action, state, begun, changed, note: Some(note), install_id: old.install_id }
-        };
-        self.put(BOOTS, host.as_str().as_bytes(), &boot)?;
-        Ok(boot)
-    }
-
-    /// Writes how the installation `install_id` of a host goes. An installation that is complete turns the boot
-    /// action back to the system on disk. News of any other installation than the latest changes nothing and
-    /// returns false.
-    pub fn report_install(
-        &mut self,
-        host: &HostName,
-        install_id: u64,
-        state: InstallState,
-        note: Option<&str>,
-    ) -> Result<bool, StoreError> {
-        let old = self.boot(host)?;
-        if old.install_id != install_id || old.install_id == 0 {
+        let new = change.apply(old.clone());
+        if new == old {
             return Ok(false);
         }
-        let action = if state == InstallState::Installed { BootAction::Os } else { old.action };
-        if (old.state, old.action, old.note.as_deref()) == (Some(state), action, note) {
-            return Ok(true);
-        }
-        let boot = Boot {
-            action,
-            state: Some(state),
-            install_id,
-            changed: jiff::Timestamp::now(),
-            note: note.map(str::to_owned),
-            begun: old.begun,
-        };
-        self.put(BOOTS, host.as_str().as_bytes(), &boot)?;
+        self.put(BOOTS, host.as_str().as_bytes(), &new)?;
         Ok(true)
     }
 

@@ -23,6 +23,7 @@
 mod appliances;
 mod attributes;
 mod batch;
+mod boot_change;
 mod boots;
 mod distributions;
 mod endpoints;
@@ -39,7 +40,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 
-pub use boots::INSTALLS_IN_A_ROW_MAX;
+pub use boot_change::{BootChange, INSTALLS_IN_A_ROW_MAX};
 pub use distributions::METAINFO;
 pub use error::StoreError;
 pub use export::Export;

@@ -337,7 +337,10 @@ fn news_of_an_older_installation_changes_nothing() {
             w.set_boot(&compute, BootAction::Install)
         })
         .unwrap();
-    let report = |id, state| store.write("report", |w| w.report_install(&compute, id, state, None)).unwrap();
+    let report = |install_id, state| {
+        let change = BootChange::Goes { install_id, state, note: None };
+        store.write("report", |w| w.change_boot(&compute, &change)).unwrap()
+    };
     let boot = || store.read(|r| r.boot(&compute)).unwrap();
     assert!(!report(1, InstallState::Installed));
     assert_eq!((boot().action, boot().state), (BootAction::Install, Some(InstallState::Waiting)));

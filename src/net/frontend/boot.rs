@@ -1,13 +1,13 @@
 //! What a machine starts with: the iPXE script of its MAC address, and the Kickstart that is the same for all.
 
 use super::who::{Refusal, Security, Shown};
-use super::{Shared, installs, who};
-use crate::cluster::{Distribution, Host, InstallState, MacAddress};
+use super::{Shared, who};
+use crate::cluster::{Boot, Distribution, Host, MacAddress};
 use crate::kickstart::{Bootstrap, Renderer};
 use crate::net::NetError;
 use crate::net::http::{Request, Response};
 use crate::net::proxy::DEFAULT_DOOR;
-use crate::store::StoreError;
+use crate::store::{BootChange, StoreError};
 use minijinja::{Environment, UndefinedBehavior, context};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -65,28 +65,33 @@ fn look(shared: &Shared, shown: &Shown, mac: MacAddress) -> Result<Option<Told>,
         let distribution = reader.distribution_of(&reader.appliance(&host.appliance)?)?;
         Ok(Some((host, boot, is_its_own, distribution)))
     })?;
-    let Some((host, mut boot, is_its_own, distribution)) = found else { return Ok(None) };
-    // Only the machine's own address says that it starts anew. A store that is held just now does not keep it.
-    if is_its_own
-        && matches!(boot.state, Some(InstallState::Installing | InstallState::Failed))
-        && let Ok(again) = installs::begin_again(&shared.store, &host.name)
-    {
-        shared.board.forget(&host.name);
-        if again.action != boot.action {
-            let reason = again.note.clone().unwrap_or_default();
-            shared.log.warning("install-given-up", &[("host", &host.name), ("reason", &reason)]);
-        }
-        boot = again;
+    let Some((host, boot, is_its_own, distribution)) = found else { return Ok(None) };
+    let mut boot = shared.board.overlay(&host.name, boot);
+    // Only the machine's own address says that it starts anew, or comes for the first time: nobody else changes anything
+    // by asking.
+    if is_its_own {
+        boot = begin(shared, &host, boot);
     }
     let installs = who::may_install(&boot) && !shared.board.is_over(&host.name, boot.install_id);
-    // A machine that starts for the first time is to install from now on: its token needs the number of that. Nobody
-    // else changes anything by asking.
-    if installs && is_its_own && boot.install_id == 0 {
-        boot.install_id = installs::begin_first(&shared.store, &host.name)?;
-    }
     // Only the machine's own address is given its token: a MAC address says who somebody claims to be.
     let token = (installs && is_its_own).then(|| who::token(shared, &host.name, boot.install_id));
     Ok(Some(Told { host, installs, distribution, token }))
+}
+
+/// A machine starts: what that means for its record, of which the store is told in its turn.
+fn begin(shared: &Shared, host: &Host, boot: Boot) -> Boot {
+    if boot.was_never_told() {
+        shared.board.begins(&host.name);
+        return BootChange::First.apply(boot);
+    }
+    let Some(change) = BootChange::again(&boot) else { return boot };
+    let again = change.apply(boot.clone());
+    shared.board.begins_again(&host.name, &boot);
+    if again.action != boot.action {
+        let reason = again.note.clone().unwrap_or_default();
+        shared.log.warning("install-given-up", &[("host", &host.name), ("reason", &reason)]);
+    }
+    again
 }
 
 fn render(shared: &Shared, frontend: &str, mac: MacAddress, told: &Told) -> Result<String, NetError> {

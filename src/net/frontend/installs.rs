@@ -1,33 +1,25 @@
-//! The board of installations: what machines say of themselves, in memory; only transitions go to the store, in
-//! batches, so that ten thousand machines cost a few writes.
+//! The board of installations: what machines say of themselves, in memory; only transitions go to the store, by way of
+//! [`Pending`], so that ten thousand machines cost a few writes.
 
-use crate::cluster::{Boot, BootAction, HostName, InstallState, natural_order};
+use super::pending::{HOSTS_MAX, Pending};
+use crate::cluster::{Boot, HostName, InstallState, natural_order};
 use crate::net::log::Log;
 use crate::net::report::{Phase, Report};
-use crate::store::{Store, StoreError};
+use crate::store::{BootChange, Store, StoreError};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
-use tokio::sync::{mpsc, watch};
-use tokio::time::timeout;
 
 /// A machine that was not heard of for this long has died.
 pub const SILENCE: Duration = Duration::from_secs(45);
-/// Transitions that wait for the store (somebody else may hold it); beyond, the oldest of the same host is replaced
-/// by the board's own state at the next sweep.
-const TRANSITIONS_MAX: usize = 65_536;
-/// How long transitions are gathered before they are written.
-const GATHER: Duration = Duration::from_millis(300);
-/// How long a machine's last word waits for the store before the machine is told to say it again.
-const ACKNOWLEDGE: Duration = Duration::from_secs(4);
-/// How long one try to write may wait for other writers.
-const PATIENCE: Duration = Duration::from_secs(2);
 /// Reports that all machines together send in a second.
 const REPORTS_PER_SEC: u64 = 1000;
 /// The shortest and the longest pause between two reports of a machine; several of the longest fit into [`SILENCE`].
 const PACE: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(10));
+/// Of a machine that is silent for longer than this, viewers see how long.
+const QUIET: Duration = Duration::from_secs(12);
 /// The longest message of a machine that is kept.
 const MESSAGE_CHARS_MAX: usize = 300;
 
@@ -42,8 +34,8 @@ struct Install {
     bytes_per_sec: f64,
     /// Counts changes of the whole board: which rows a viewer has not seen.
     change: u64,
-    /// The number of its latest transition.
-    transition: u64,
+    /// The number of the change that brought it where it is.
+    transition: Option<u64>,
 }
 
 /// One row of the board, as it is shown.
@@ -67,17 +59,6 @@ pub struct MachineStatus {
     pub secs: u64,
 }
 
-/// A change that the store is to remember.
-#[derive(Debug)]
-pub(super) struct Transition {
-    host: HostName,
-    install_id: u64,
-    state: InstallState,
-    note: Option<String>,
-    /// Counts transitions, in the order of the queue.
-    number: u64,
-}
-
 /// What became of a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Reported {
@@ -85,8 +66,9 @@ pub(super) enum Reported {
     Unknown,
     /// It is on the board.
     Taken,
-    /// It is on the board, and in the store once transition number so many is: see [`Board::is_written`].
-    Waits(u64),
+    /// It is on the board, and in the store once change number so many is: see [`Board::is_written`]; none where
+    /// it could not even be queued.
+    Waits(Option<u64>),
 }
 
 #[derive(Debug, Default)]
@@ -94,40 +76,59 @@ struct Rows {
     installs: BTreeMap<HostName, Install>,
     by_address: HashMap<IpAddr, HostName>,
     changes: u64,
-    /// Transitions so far.
-    transitions: u64,
 }
 
 /// The board.
 #[derive(Debug)]
 pub(super) struct Board {
     rows: Mutex<Rows>,
-    transitions: mpsc::Sender<Transition>,
-    /// The number of the latest transition that is in the store.
-    written: watch::Sender<u64>,
+    pending: Arc<Pending>,
     log: Log,
 }
 
 impl Board {
-    /// An empty board; the receiver is for [`write_transitions`].
-    pub(super) fn new(log: Log) -> (Self, mpsc::Receiver<Transition>) {
-        let (transitions, receiver) = mpsc::channel(TRANSITIONS_MAX);
-        (Self { rows: Mutex::default(), transitions, written: watch::Sender::new(0), log }, receiver)
+    /// An empty board, that tells the store by way of this.
+    pub(super) fn new(log: Log, pending: Arc<Pending>) -> Self {
+        Self { rows: Mutex::default(), pending, log }
     }
 
-    /// Says which transitions are in the store: for [`write_transitions`].
-    pub(super) fn written(&self) -> watch::Sender<u64> {
-        self.written.clone()
+    /// Waits, not for long, until a change is in the store; false where it is not yet.
+    pub(super) async fn is_written(&self, number: Option<u64>) -> bool {
+        match number {
+            Some(number) => self.pending.is_written(number).await,
+            None => false,
+        }
     }
 
-    /// Waits, not for long, until a transition is in the store; false where it is not yet.
-    pub(super) async fn is_written(&self, number: u64) -> bool {
-        let mut written = self.written.subscribe();
-        timeout(ACKNOWLEDGE, written.wait_for(|written| *written >= number)).await.is_ok_and(|waited| waited.is_ok())
+    /// What the store will say of a host that it says this of now.
+    pub(super) fn overlay(&self, host: &HostName, boot: Boot) -> Boot {
+        self.pending.overlay(host, boot)
+    }
+
+    /// A host comes that was never told anything: it is to install.
+    pub(super) fn begins(&self, host: &HostName) {
+        self.tell(host, BootChange::First);
+    }
+
+    /// A machine starts anew in the middle of its installation, which its record is the last word of.
+    pub(super) fn begins_again(&self, host: &HostName, boot: &Boot) {
+        if let Some(change) = BootChange::again(boot) {
+            self.tell(host, change);
+            self.forget(host);
+        }
+    }
+
+    /// Queues a change for the store; its number.
+    fn tell(&self, host: &HostName, change: BootChange) -> Option<u64> {
+        let number = self.pending.push(host, change);
+        if number.is_none() {
+            self.log.warning("transitions-full", &[("limit", &HOSTS_MAX), ("host", host)]);
+        }
+        number
     }
 
     /// A machine that had begun to install starts anew without a goodbye: what it said before is over.
-    pub(super) fn forget(&self, host: &HostName) {
+    fn forget(&self, host: &HostName) {
         let mut rows = self.rows.lock().expect("nobody panics while holding the board");
         if let Some(address) = rows.installs.remove(host).and_then(|install| install.address) {
             rows.by_address.remove(&address);
@@ -170,7 +171,7 @@ impl Board {
             heard: now,
             bytes_per_sec: 0.0,
             change,
-            transition: 0,
+            transition: None,
         };
         rows.installs.insert(host.clone(), install);
         if tell {
@@ -196,15 +197,15 @@ impl Board {
     pub(super) fn report(&self, host: &HostName, mut report: Report) -> Reported {
         let now = Instant::now();
         if let Some(message) = &mut report.message {
-            *message = message.chars().filter(|c| !c.is_control()).take(MESSAGE_CHARS_MAX).collect();
+            *message = message.chars().filter(|c| is_shown(*c)).take(MESSAGE_CHARS_MAX).collect();
         }
         let mut rows = self.rows.lock().expect("nobody panics while holding the board");
         rows.changes += 1;
         let change = rows.changes;
         let Some(install) = rows.installs.get_mut(host) else { return Reported::Unknown };
         let before = install.report.phase;
-        // Goodbye is the last word of an installation.
-        if before == Phase::Installed {
+        // Goodbye is the last word of an installation. One that could not be queued is taken again.
+        if before == Phase::Installed && install.transition.is_some() {
             return Reported::Waits(install.transition);
         }
         let secs = now.duration_since(install.heard).as_secs_f64();
@@ -222,7 +223,8 @@ impl Board {
             Phase::Failed => InstallState::Failed,
             _ => InstallState::Installing,
         };
-        let is_news = phase != before && (!phase.is_active() || !before.is_active());
+        let is_news =
+            (phase != before && (!phase.is_active() || !before.is_active())) || (!phase.is_active() && last.is_none());
         let mut number = last;
         if is_news {
             number = self.transition(&mut rows, host, install_id, state, note);
@@ -255,7 +257,8 @@ impl Board {
         }
     }
 
-    /// Queues a transition for the store; its number. The board is held meanwhile, so that numbers are in order.
+    /// Queues how an installation is for the store; the number of that. The board is held meanwhile, so that numbers
+    /// are in order.
     fn transition(
         &self,
         rows: &mut Rows,
@@ -263,14 +266,8 @@ impl Board {
         install_id: u64,
         state: InstallState,
         note: Option<String>,
-    ) -> u64 {
-        rows.transitions += 1;
-        let number = rows.transitions;
-        let transition = Transition { host: host.clone(), install_id, state, note, number };
-        if self.transitions.try_send(transition).is_err() {
-            self.log.warning("transitions-full", &[("limit", &TRANSITIONS_MAX), ("host", host)]);
-            return u64::MAX;
-        }
+    ) -> Option<u64> {
+        let number = self.tell(host, BootChange::Goes { install_id, state, note });
         if let Some(install) = rows.installs.get_mut(host) {
             install.transition = number;
         }
@@ -280,7 +277,8 @@ impl Board {
     /// The rows that changed after this count, failures first, and the count now.
     pub(super) fn rows_since(&self, change: u64) -> (Vec<MachineStatus>, u64) {
         let rows = self.rows.lock().expect("nobody panics while holding the board");
-        let changed = rows.installs.iter().filter(|(_, install)| install.change > change);
+        let is_quiet = |install: &Install| install.report.phase.is_active() && install.heard.elapsed() > QUIET;
+        let changed = rows.installs.iter().filter(|(_, install)| install.change > change || is_quiet(install));
         let mut shown: Vec<MachineStatus> = changed.map(|(host, install)| row(host, install)).collect();
         // Who follows puts each row where it belongs.
         if change == 0 {
@@ -299,22 +297,26 @@ impl Board {
 
     /// How many machines are in each phase.
     pub(super) fn counts(&self) -> BTreeMap<String, u64> {
-        let mut counts: BTreeMap<_, _> =
-            [Phase::Starting, Phase::Fetching, Phase::Serving, Phase::Installed, Phase::Failed]
-                .into_iter()
-                .map(|phase| (phase.as_str().to_owned(), 0))
-                .collect();
-        let rows = self.rows.lock().expect("nobody panics while holding the board");
-        for install in rows.installs.values() {
-            *counts.entry(install.report.phase.as_str().to_owned()).or_default() += 1;
+        const PHASES: [Phase; 5] = [Phase::Starting, Phase::Fetching, Phase::Serving, Phase::Installed, Phase::Failed];
+        let mut counts = [0_u64; PHASES.len()];
+        for install in self.rows.lock().expect("nobody panics while holding the board").installs.values() {
+            if let Some(at) = PHASES.iter().position(|phase| *phase == install.report.phase) {
+                counts[at] += 1;
+            }
         }
-        counts
+        PHASES.iter().zip(counts).map(|(phase, count)| (phase.as_str().to_owned(), count)).collect()
     }
+}
+
+/// Whether a machine's message may have this character: none that moves the cursor, ends a line or turns the direction of
+/// what stands around it.
+fn is_shown(c: char) -> bool {
+    !c.is_control() && !matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 fn row(host: &HostName, install: &Install) -> MachineStatus {
     let report = install.report.clone();
-    let came = report.peer_bytes + report.frontend_bytes;
+    let came = report.peer_bytes.saturating_add(report.frontend_bytes);
     let left = report.total_bytes.saturating_sub(report.bytes);
     let fetches = report.phase == Phase::Fetching && install.bytes_per_sec >= 1.0;
     MachineStatus {
@@ -328,106 +330,28 @@ fn row(host: &HostName, install: &Install) -> MachineStatus {
     }
 }
 
-/// Writes transitions into the store, many in one transaction, for as long as the board lives. A store that others
-/// hold is asked again: nothing is lost but by the end of the process.
-pub(super) async fn write_transitions(
-    store: Arc<Store>,
-    mut transitions: mpsc::Receiver<Transition>,
-    written_to: watch::Sender<u64>,
-    log: Log,
-) {
-    let mut waiting: Vec<Transition> = Vec::new();
-    loop {
-        if waiting.is_empty() {
-            let Some(first) = transitions.recv().await else { return };
-            waiting.push(first);
-            tokio::time::sleep(GATHER).await;
-        }
-        while waiting.len() < TRANSITIONS_MAX
-            && let Ok(next) = transitions.try_recv()
-        {
-            waiting.push(next);
-        }
-        let (store, batch) = (Arc::clone(&store), std::mem::take(&mut waiting));
-        let written = tokio::task::spawn_blocking(move || {
-            let result = write(&store, &batch);
-            (batch, result)
-        });
-        match written.await {
-            Ok((batch, Ok(()))) => {
-                if let Some(last) = batch.last() {
-                    written_to.send_replace(last.number);
-                }
-            }
-            Ok((batch, Err(error))) => {
-                log.warning("store-waits", &[("transitions", &batch.len()), ("reason", &error)]);
-                waiting = batch;
-                tokio::time::sleep(GATHER).await;
-            }
-            Err(_) => return,
-        }
-    }
-}
-
-fn write(store: &Store, batch: &[Transition]) -> Result<(), StoreError> {
-    store.write_within(PATIENCE, &sentence(batch), |writer| {
-        for transition in batch {
-            match writer.report_install(
-                &transition.host,
-                transition.install_id,
-                transition.state,
-                transition.note.as_deref(),
-            ) {
-                // Removed in the meantime.
-                Ok(_) | Err(StoreError::NotFound { .. }) => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(())
-    })
-}
-
-fn sentence(batch: &[Transition]) -> String {
-    match batch {
-        [one] => format!("{} is {}", one.host, one.state),
-        many => {
-            let mut counts = BTreeMap::new();
-            for transition in many {
-                *counts.entry(transition.state.as_str()).or_insert(0) += 1;
-            }
-            let counts: Vec<String> = counts.iter().map(|(state, count)| format!("{count} {state}")).collect();
-            format!("{} installations: {}", many.len(), counts.join(", "))
-        }
-    }
-}
-
-/// A machine starts again that had begun to install and never said goodbye.
-pub(super) fn begin_again(store: &Store, host: &HostName) -> Result<Boot, StoreError> {
-    let sentence = format!("{host} starts anew in the middle of its installation");
-    store.write_within(PATIENCE, &sentence, |writer| writer.begin_again(host))
-}
-
-/// Tells a host that was never told anything to install: it was added, and it has come. Its install id.
-pub(super) fn begin_first(store: &Store, host: &HostName) -> Result<u64, StoreError> {
-    let sentence = format!("{host} comes for the first time and installs");
-    store.write_within(PATIENCE, &sentence, |writer| {
-        let boot = writer.boot(host)?;
-        match boot.install_id {
-            0 => Ok(writer.set_boot(host, BootAction::Install)?.install_id),
-            id => Ok(id),
-        }
-    })
-}
-
 #[cfg(test)]
 mod tests {
-    use super::super::SWEEP;
+    use super::super::{SWEEP, pending};
     use super::*;
+    use crate::cluster::BootAction;
+
+    fn board() -> Board {
+        Board::new(Log::silent(), Pending::new())
+    }
+
+    fn never_told() -> Boot {
+        let changed = jiff::Timestamp::UNIX_EPOCH;
+        Boot { action: BootAction::Os, state: None, install_id: 0, changed, note: None, begun: 0 }
+    }
 
     #[test]
     fn a_machine_that_died_is_flagged_within_a_minute_and_one_that_reports_is_not() {
-        assert!(SILENCE + SWEEP * 2 + GATHER + PATIENCE < Duration::from_secs(60), "with a store that is held once");
-        let (board, mut transitions) = Board::new(Log::silent());
+        assert!(
+            SILENCE + SWEEP * 2 + pending::GATHER + pending::PATIENCE < Duration::from_secs(60),
+            "with a store that is held once"
+        );
+        let board = board();
         let host = |name: &str| HostName::parse(name).expect("a name");
         for (name, address) in [("compute-0-0", "127.1.0.1"), ("compute-0-1", "127.1.0.2")] {
             board.started(&host(name), address.parse().expect("an address"), 1);
@@ -438,11 +362,10 @@ mod tests {
         board.report(&host("compute-0-1"), Report { phase: Phase::Installed, ..Report::default() });
         board.sweep(begun + SILENCE + Duration::from_secs(1));
         assert_eq!((board.counts()["failed"], board.counts()["installed"]), (1, 1));
-        let mut flagged = Vec::new();
-        while let Ok(transition) = transitions.try_recv() {
-            flagged.extend((transition.state == InstallState::Failed).then_some(transition.host));
-        }
-        assert_eq!(flagged, [host("compute-0-0")]);
+        let installs = Boot { action: BootAction::Install, install_id: 1, ..never_told() };
+        let state = |name: &str| board.overlay(&host(name), installs.clone()).state;
+        let (dead, done) = (state("compute-0-0"), state("compute-0-1"));
+        assert_eq!((dead, done), (Some(InstallState::Failed), Some(InstallState::Installed)));
         // It was only slow: its next word is believed.
         board.report(&host("compute-0-0"), Report { phase: Phase::Fetching, ..Report::default() });
         assert_eq!(board.counts()["failed"], 0);
@@ -450,7 +373,7 @@ mod tests {
 
     #[test]
     fn rows_are_shown_failures_first_and_in_natural_order() {
-        let (board, _transitions) = Board::new(Log::silent());
+        let board = board();
         for (n, phase) in [(2, Phase::Fetching), (10, Phase::Fetching), (1, Phase::Installed), (11, Phase::Failed)] {
             let host = HostName::parse(&format!("compute-0-{n}")).expect("a name");
             board.started(&host, IpAddr::from([127, 1, 0, n]), 1);
@@ -462,7 +385,7 @@ mod tests {
 
     #[test]
     fn the_more_machines_install_the_less_often_each_reports_and_never_so_seldom_that_it_looks_dead() {
-        let (board, _transitions) = Board::new(Log::silent());
+        let board = board();
         assert_eq!(board.pace(), PACE.0);
         let mut paces = Vec::new();
         for n in 0..12_000_u32 {

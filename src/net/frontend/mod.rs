@@ -11,9 +11,12 @@ mod installs;
 mod local;
 mod metrics;
 mod pads;
+mod pending;
 mod routes;
 mod seeds;
 mod status;
+mod turns;
+mod viewers;
 mod who;
 
 pub use compiler::{Compiler, HostProfile};
@@ -32,11 +35,12 @@ use crate::cluster::{Endpoint, Rate, Service};
 use crate::store::Store;
 use crate::trust::{Fingerprint, Keys};
 use installs::Board;
+use pending::Pending;
 use routes::Routes;
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
@@ -80,11 +84,9 @@ pub(super) struct Shared {
     authority: Fingerprint,
     /// Who was refused and why, for the log.
     refused: Seldom<(std::net::IpAddr, &'static str)>,
-    /// Whether it is about to end: nobody is to follow it any longer.
-    stops: AtomicBool,
     status_json: status::Kept,
     status_page: status::Kept,
-    viewers: status::Viewers,
+    viewers: viewers::Viewers,
     log: Log,
 }
 
@@ -146,6 +148,7 @@ pub struct Running {
     shared: Arc<Shared>,
     stop: watch::Sender<bool>,
     serving: tokio::task::JoinHandle<()>,
+    pending: Arc<Pending>,
     writer: tokio::task::JoinHandle<()>,
 }
 
@@ -158,7 +161,8 @@ impl Running {
             listener.local_addr().map_err(|source| NetError::Listen { address: options.listen, source })
         };
         let (http_at, seed_at) = (local(&listener)?, local(&peers)?);
-        let (board, transitions) = Board::new(log.clone());
+        let pending = Pending::new();
+        let board = Board::new(log.clone(), Arc::clone(&pending));
         board.take_over(&store)?;
         let upload = options.rate.map(|rate| Arc::new(Bucket::new(rate.bytes_per_sec())));
         let keys =
@@ -176,20 +180,19 @@ impl Running {
             security: options.security,
             authority,
             refused: Seldom::default(),
-            stops: AtomicBool::new(false),
             status_json: status::Kept::default(),
             status_page: status::Kept::default(),
-            viewers: status::Viewers::default(),
+            viewers: viewers::Viewers::default(),
             log: log.clone(),
             store: Arc::clone(&store),
         });
         tell_endpoints(&store, http_at, seed_at)?;
         shared.seeds.refresh(&shared).await;
         let (stop, stopped) = watch::channel(false);
-        let written = shared.board.written();
-        let writer = tokio::spawn(installs::write_transitions(store, transitions, written, log.clone()));
+        let writer = tokio::spawn(Arc::clone(&pending).write(store, log.clone()));
         tokio::spawn(shared.seeds.door().run(peers));
         tokio::spawn(keep_up(Arc::downgrade(&shared)));
+        tokio::spawn(viewers::tell(Arc::downgrade(&shared)));
         let service = Arc::new(Routes::new(Arc::clone(&shared)));
         let served = server::Options { upload, has_threads: true, tls: Some(tls), log: log.clone(), stop: stopped };
         let serving = tokio::spawn(server::serve(listener, service, served));
@@ -206,17 +209,17 @@ impl Running {
             let hint = "profiles go in the clear to whoever has a host's address or names its card";
             log.warning("security-open", &[("hint", &hint)]);
         }
-        Ok(Self { http: http_at, peers: seed_at, shared, stop, serving, writer })
+        Ok(Self { http: http_at, peers: seed_at, shared, stop, serving, pending, writer })
     }
 
     /// Ends: answers under way have a moment, and the last transitions are written.
     pub async fn stop(self) {
         self.shared.log.info("stopping", &[]);
-        self.shared.stops.store(true, Ordering::Relaxed);
         self.stop.send_replace(true);
+        self.shared.viewers.end();
         let _ = self.serving.await;
-        // Whoever still holds the board lets go of it; then the writer sees its end.
         drop(self.shared);
+        self.pending.close();
         let _ = tokio::time::timeout(STOP_SECS_MAX, self.writer).await;
     }
 }

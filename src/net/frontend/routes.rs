@@ -1,25 +1,23 @@
 //! Which request is answered by what.
 
 use super::installs::Reported;
+use super::turns::Turns;
 use super::who::{Refusal, Shown};
-use super::{Shared, boot, compiler, files, installs, metrics, status, who};
+use super::{Shared, boot, compiler, files, metrics, status, viewers, who};
 use crate::cluster::{DistributionName, InstallState};
 use crate::net::NetError;
 use crate::net::http::{FileSlice, Request, Response, Service};
 use crate::net::report::{Phase, Report, ReportAnswer};
 use crate::net::tree::Tree;
+use crate::store::BootChange;
 use crate::torrent::Metainfo;
 use std::collections::HashMap;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
-use tokio::sync::Semaphore;
 
 /// Where the trees of distributions stand.
 pub(super) const TREES: &str = "/install/distributions/";
-/// Requests that read the store or compile at one time; the others wait in their order. More threads than this would
-/// make nobody faster, and one that waits for a writer leaves the others enough.
-const WORKING_MAX: usize = 64;
 /// How long the folder of a distribution is served without a look into the store.
 const FRESH: Duration = Duration::from_secs(1);
 
@@ -28,7 +26,7 @@ pub(super) struct Routes {
     shared: Arc<Shared>,
     /// Folders of distributions, by name; none for a name that is none.
     trees: Mutex<HashMap<String, Looked>>,
-    working: Semaphore,
+    turns: Arc<Turns>,
 }
 
 /// When the store was looked at, and the folder it named.
@@ -36,7 +34,7 @@ type Looked = (Instant, Option<Arc<Tree>>);
 
 impl Routes {
     pub(super) fn new(shared: Arc<Shared>) -> Self {
-        Self { shared, trees: Mutex::default(), working: Semaphore::new(WORKING_MAX) }
+        Self { shared, trees: Mutex::default(), turns: Arc::default() }
     }
 
     /// A package, or any other file of a distribution: the path that everything is about, so it comes first.
@@ -79,9 +77,11 @@ impl Routes {
 
     /// What reads the store or compiles: on a blocking thread.
     async fn blocking(&self, request: Request, answer: fn(&Shared, &Request) -> Response) -> Response {
-        let _place = self.working.acquire().await;
+        let turn = self.turns.take(request.peer.ip().to_canonical()).await;
         let shared = Arc::clone(&self.shared);
-        let answered = tokio::task::spawn_blocking(move || answer(&shared, &request)).await;
+        // The place goes with the work, which goes on where its client has gone.
+        let work = move || (answer(&shared, &request), turn).0;
+        let answered = tokio::task::spawn_blocking(work).await;
         answered.unwrap_or_else(|_| Response::text(500, "this request failed; the frontend's log says why"))
     }
 
@@ -102,8 +102,8 @@ impl Routes {
         }
         // Not on the board as what it shows: this frontend is younger than the installation, or the machine is not
         // one of ours.
-        let shared = Arc::clone(shared);
-        match tokio::task::spawn_blocking(move || late_report(&shared, &shown, report)).await {
+        let (shared, turn) = (Arc::clone(shared), self.turns.take(shown.address).await);
+        match tokio::task::spawn_blocking(move || (late_report(&shared, &shown, report), turn).0).await {
             Ok(Ok((reported, token))) => self.acknowledged(reported, token).await,
             Ok(Err(refused)) => refused,
             Err(_) => Response::text(500, "the report was not taken"),
@@ -132,9 +132,7 @@ fn late_report(shared: &Shared, shown: &Shown, report: Report) -> Result<(Report
     }
     let asker = asker.if_it_installs(shared, shown)?.prove(shared, shown)?;
     let (host, install_id) = (&asker.facts.host, asker.facts.boot.install_id);
-    if install_id == 0 {
-        return Err(who::refuse(shared, shown, &Refusal::Idle(host)));
-    }
+    asker.begin(shared);
     shared.board.started(&host.name, shown.address, install_id);
     Ok((shared.board.report(&host.name, report), asker.token))
 }
@@ -142,6 +140,8 @@ fn late_report(shared: &Shared, shown: &Shown, report: Report) -> Result<(Report
 /// A machine that has shown who it is, and is to install.
 struct Asker {
     facts: compiler::HostFacts,
+    /// It was never told anything, and has come for the first time.
+    is_first: bool,
     /// In place of the token that it showed.
     token: Option<String>,
 }
@@ -159,7 +159,15 @@ impl Asker {
             None => Ok(None),
         });
         match facts {
-            Ok(Some(facts)) => Ok(Self { facts, token: None }),
+            Ok(Some(mut facts)) => {
+                facts.boot = shared.board.overlay(&facts.host.name, facts.boot);
+                let is_first = facts.boot.was_never_told();
+                if is_first {
+                    // What it will be once it has begun: that the store is told of it is nothing to wait for.
+                    facts.boot = BootChange::First.apply(facts.boot);
+                }
+                Ok(Self { facts, is_first, token: None })
+            }
             Ok(None) => Err(who::refuse(shared, shown, &Refusal::Unknown)),
             Err(error) => Err(boot::failed(shared, &error.into())),
         }
@@ -183,13 +191,11 @@ impl Asker {
         }
     }
 
-    /// Gives its installation a number where it has none yet.
-    fn begin(&mut self, shared: &Shared) -> Result<(), Response> {
-        if self.facts.boot.install_id == 0 {
-            let begun = installs::begin_first(&shared.store, &self.facts.host.name);
-            self.facts.boot.install_id = begun.map_err(|error| boot::failed(shared, &error.into()))?;
+    /// Has the store told that it has come.
+    fn begin(&self, shared: &Shared) {
+        if self.is_first {
+            shared.board.begins(&self.facts.host.name);
         }
-        Ok(())
     }
 }
 
@@ -216,7 +222,7 @@ impl Service for Routes {
             "/install/rocks" => self.blocking(request, program).await,
             "/" => self.blocking(request, status::page).await,
             "/status.json" => self.blocking(request, status::json).await,
-            "/status/events" => status::events(&self.shared, &request),
+            "/status/events" => viewers::follow(&self.shared, &request),
             "/metrics" => Response::new(200, metrics::TYPE, metrics::text(&self.shared)),
             _ if path.starts_with("/install/metainfo/") => self.blocking(request, metainfo).await,
             _ if path.starts_with("/install/boot/") => self.blocking(request, boot_script).await,
@@ -252,7 +258,7 @@ fn manifest(shared: &Shared, request: &Request) -> Response {
 /// The token of the installation of the host at this address, for a machine that did not start by a boot script.
 fn token(shared: &Shared, request: &Request) -> Response {
     let shown = Shown::by(request);
-    let mut asker = match Asker::known(shared, &shown).and_then(|asker| asker.if_it_installs(shared, &shown)) {
+    let asker = match Asker::known(shared, &shown).and_then(|asker| asker.if_it_installs(shared, &shown)) {
         Ok(asker) => asker,
         Err(response) => return response,
     };
@@ -261,13 +267,9 @@ fn token(shared: &Shared, request: &Request) -> Response {
         let why = "its token is told by its boot script, or over TLS to its own address";
         return who::refuse(shared, &shown, &Refusal::Unproved(&host, why));
     }
-    match asker.begin(shared) {
-        Ok(()) => {
-            let token = Some(who::token(shared, &host, asker.facts.boot.install_id));
-            answered(ReportAnswer { token, next_millis: None })
-        }
-        Err(response) => response,
-    }
+    asker.begin(shared);
+    let token = Some(who::token(shared, &host, asker.facts.boot.install_id));
+    answered(ReportAnswer { token, next_millis: None })
 }
 
 /// What only the machine it is for may have.
@@ -277,9 +279,11 @@ fn compiled(
     answer: impl FnOnce(&compiler::HostFacts, &compiler::HostProfile) -> Result<Response, NetError>,
 ) -> Response {
     let shown = Shown::by(request);
-    let found = Asker::find(shared, &shown).and_then(|mut asker| asker.begin(shared).map(|()| asker));
-    let facts = match found {
-        Ok(asker) => asker.facts,
+    let facts = match Asker::find(shared, &shown) {
+        Ok(asker) => {
+            asker.begin(shared);
+            asker.facts
+        }
         Err(response) => return response,
     };
     let result = shared.compiler.profile(&facts).and_then(|profile| answer(&facts, &profile));

@@ -3,30 +3,21 @@
 
 use super::Shared;
 use super::installs::MachineStatus;
-use crate::net::http::{Request, Response, Segment};
+use crate::net::http::{Request, Response};
 use bytes::Bytes;
 use minijinja::{AutoEscape, Environment, Value, context};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::sync::Mutex;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant};
-use tokio::sync::mpsc;
 
 /// The page, filled once by us and then by its script.
 const PAGE: &str = include_str!("../../../templates/status.html.j2");
 /// Rows that the page shows without its script.
 const PAGE_ROWS_MAX: usize = 1000;
-/// Viewers that follow the page at one time; one more has to reload it.
-const VIEWERS_MAX: usize = 32;
-/// Viewers from one address, so that one cannot shut the page to all others.
-const ADDRESS_VIEWERS_MAX: usize = 8;
 /// An answer is given again for so many times as long as it took to make: who asks without end costs a tenth of a core.
 const KEPT_TIMES: u32 = 10;
-/// How often a viewer is told what changed.
-const TELL: Duration = Duration::from_secs(1);
-
 /// Everything that `/status.json` says.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct StatusDocument {
@@ -152,65 +143,11 @@ fn readable(bytes: u64) -> String {
     if unit == 0 { format!("{bytes} B") } else { format!("{value:.1} {}", units[unit]) }
 }
 
-/// Who follows the page: an address for each.
-#[derive(Debug, Default)]
-pub(super) struct Viewers(Mutex<Vec<IpAddr>>);
-
-/// One of them, until it is dropped.
-struct Viewer {
-    shared: Weak<Shared>,
-    address: IpAddr,
-}
-
-impl Viewers {
-    fn has_room(&self, address: IpAddr) -> bool {
-        let mut there = self.0.lock().expect("nobody panics while holding the viewers");
-        let here = there.iter().filter(|other| **other == address).count();
-        let has_room = there.len() < VIEWERS_MAX && here < ADDRESS_VIEWERS_MAX;
-        if has_room {
-            there.push(address);
-        }
-        has_room
-    }
-
-    fn left(&self, address: IpAddr) {
-        let mut there = self.0.lock().expect("nobody panics while holding the viewers");
-        let at = there.iter().position(|other| *other == address);
-        at.map(|at| there.swap_remove(at));
-    }
-}
-
-impl Drop for Viewer {
-    fn drop(&mut self) {
-        if let Some(shared) = self.shared.upgrade() {
-            shared.viewers.left(self.address);
-        }
-    }
-}
-
-/// `/status/events`: each second what changed.
-pub(super) fn events(shared: &Arc<Shared>, request: &Request) -> Response {
-    let address = request.peer.ip().to_canonical();
-    if !shared.viewers.has_room(address) {
-        return Response::text(503, "enough viewers follow this page").with("Retry-After", "10");
-    }
-    let viewer = Viewer { shared: Arc::downgrade(shared), address };
-    let (sender, segments) = mpsc::channel(2);
-    tokio::spawn(async move {
-        let mut since = 0;
-        while let Some(shared) = viewer.shared.upgrade().filter(|shared| !shared.stops.load(Ordering::Relaxed)) {
-            let (document, change) = document(&shared, since);
-            since = change;
-            drop(shared);
-            let Ok(text) = serde_json::to_string(&document) else { break };
-            let event = format!("data: {text}\n\n");
-            if sender.send(Segment::Bytes(event.into())).await.is_err() {
-                break;
-            }
-            tokio::time::sleep(TELL).await;
-        }
-    });
-    Response::stream(200, None, segments).with("Content-Type", "text/event-stream").with("Cache-Control", "no-store")
+/// What changed since this count, as an event of the page, and the count now.
+pub(super) fn event(shared: &Shared, since: u64) -> (Bytes, u64) {
+    let (document, change) = document(shared, since);
+    let text = serde_json::to_string(&document).unwrap_or_default();
+    (format!("data: {text}\n\n").into(), change)
 }
 
 #[cfg(test)]
@@ -231,19 +168,6 @@ mod tests {
         };
         assert_eq!((ask(), ask(), ask()), ("1".into(), "1".into(), "1".into()), "it stands for a second");
         assert_eq!(made, 1);
-    }
-
-    #[test]
-    fn one_address_cannot_shut_the_page_to_all_others() {
-        let viewers = Viewers::default();
-        let [greedy, other] = [1, 2].map(|n| IpAddr::from([10, 1, 1, n]));
-        let let_in = (0..VIEWERS_MAX).filter(|_| viewers.has_room(greedy)).count();
-        assert_eq!(let_in, ADDRESS_VIEWERS_MAX);
-        assert!(viewers.has_room(other));
-        viewers.left(greedy);
-        assert!(viewers.has_room(greedy) && !viewers.has_room(greedy));
-        let more = (10..60).filter(|n| viewers.has_room(IpAddr::from([10, 1, 2, *n]))).count();
-        assert_eq!(more, VIEWERS_MAX - ADDRESS_VIEWERS_MAX - 1);
     }
 
     #[test]

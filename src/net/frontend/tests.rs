@@ -109,6 +109,41 @@ async fn a_goodbye_is_acknowledged_once_it_is_in_the_store() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn while_somebody_holds_the_store_machines_begin_and_the_store_is_told_later() {
+    let fixture = Fixture::new();
+    let running = fixture.serve().await;
+    let known = client(running.http, "127.1.0.1");
+    let boot = || fixture.store.read(|reader| reader.boot(&first_host())).expect("read");
+    assert!(boot().was_never_told());
+    let (holding, (release, held)) = (std::sync::mpsc::channel(), std::sync::mpsc::channel::<()>());
+    let store = std::sync::Arc::clone(&fixture.store);
+    let holder = std::thread::spawn(move || {
+        let hold = |_: &mut crate::store::Writer| {
+            holding.0.send(()).expect("somebody waits");
+            let _ = held.recv();
+            Ok(())
+        };
+        store.write("hold", hold).expect("written");
+    });
+    holding.1.recv().expect("it is held");
+    let script = known.get_whole(&format!("/install/boot/{MAC}"), &[]).await.expect("its script");
+    assert!(String::from_utf8_lossy(&script).contains("installs el9"));
+    known.get_whole(PROFILE, &[]).await.expect("its profile");
+    known.get_whole("/install/manifest", &[]).await.expect("its manifest");
+    assert_eq!(report(&known, Phase::Fetching).await, 200);
+    // It starts anew, with nothing of this in the store yet.
+    known.get_whole(&format!("/install/boot/{MAC}"), &[]).await.expect("its script");
+    known.get_whole(PROFILE, &[]).await.expect("its profile");
+    assert!(boot().was_never_told(), "the store is held");
+    drop(release);
+    holder.join().expect("no panic");
+    assert_eq!(report(&known, Phase::Installed).await, 200);
+    let (state, id, begun) = (boot().state, boot().install_id, boot().begun);
+    assert_eq!((state, id, begun), (Some(InstallState::Installed), 1, 1), "nothing is lost, and all is in order");
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_installation_that_never_ends_does_not_loop_for_ever() {
     let fixture = Fixture::new();
     let running = fixture.serve().await;
@@ -129,6 +164,9 @@ async fn an_installation_that_never_ends_does_not_loop_for_ever() {
         begun += 1;
     }
     assert_eq!(begun, crate::store::INSTALLS_IN_A_ROW_MAX);
+    while fixture.store.read(told).expect("read").action != BootAction::Os {
+        tokio::task::yield_now().await;
+    }
     let boot = fixture.store.read(told).expect("read");
     assert_eq!((boot.action, boot.state), (BootAction::Os, Some(InstallState::Failed)));
     assert!(boot.note.expect("why").contains("never said goodbye"));
