@@ -347,7 +347,10 @@ impl<'a> Run<'a> {
         let known = self.check.shelf.is_some();
         let message = match known {
             true => format!("the distribution has no {kind} '{name}'"),
-            false => format!("no release of Enterprise Linux or Fedora has a {kind} '{name}'"),
+            false => {
+                let article = if kind == "environment" { "an" } else { "a" };
+                format!("no release of Enterprise Linux or Fedora has {article} {kind} '{name}'")
+            }
         };
         let sure = known || groups::is_identifier(name);
         self.add(if sure { Severity::Error } else { Severity::Warning }, line, kind, message);

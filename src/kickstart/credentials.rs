@@ -56,10 +56,26 @@ fn hash_problem(text: &str) -> Option<&'static str> {
     if salts.is_empty() {
         return Some("it has no salt");
     }
-    if !base64(digest) || !salts.iter().all(|salt| base64(salt) || salt.starts_with("rounds=")) {
+    let counted = |salt: &&str| salt.strip_prefix("rounds=").is_some_and(|number| number.parse::<u32>().is_ok());
+    if !base64(digest) || !salts.iter().all(|salt| base64(salt) || counted(&salt)) {
         return Some("it has characters that no hash has");
     }
     (!lengths.contains(&digest.len())).then_some("its length is not that of its method")
+}
+
+/// What is wrong with the numbers and paths of a user or group.
+pub(super) fn account_values(command: &str, arguments: &Arguments, wrong: &mut Vec<Wrong>) {
+    for option in ["--uid", "--gid"] {
+        // The last number means nobody to the system's calls.
+        if let Some(number) = arguments.number(option).filter(|number| !(0..i64::from(u32::MAX)).contains(number)) {
+            wrong.push(("account", format!("'{command} {option}={number}' is no number that an account can have")));
+        }
+    }
+    for option in ["--homedir", "--shell"] {
+        if let Some(path) = arguments.value(option).filter(|path| !path.is_empty() && !path.starts_with('/')) {
+            wrong.push(("account", format!("'{command} {option}={path}' is no absolute path")));
+        }
+    }
 }
 
 /// A public key: its kind, and base64 that says the same kind.
@@ -112,6 +128,7 @@ mod tests {
         ] {
             assert_eq!(hash_problem(good), None, "{good}");
         }
+        assert!(hash_problem(&format!("$6$rounds=many$salt${}", "b".repeat(86))).is_some());
         for bad in ["plainpassword", "$6$abc$def", "$9$a$b", "$6$", "$6$salt", "abJnggxhB/yWI"] {
             assert!(hash_problem(bad).is_some(), "{bad}");
         }
@@ -132,6 +149,19 @@ mod tests {
             "ssh-ed25519 /////w==",
         ] {
             assert!(ssh_key(wrong).is_some(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn accounts_have_numbers_and_absolute_paths() {
+        let wrong = |option: &str, value: &str| {
+            let mut wrong = Vec::new();
+            account_values("user", &Arguments::default().with(option, value), &mut wrong);
+            wrong.len()
+        };
+        assert_eq!(wrong("--uid", "0") + wrong("--gid", "4294967294") + wrong("--shell", "/bin/zsh"), 0);
+        for (option, value) in [("--uid", "-1"), ("--gid", "4294967295"), ("--homedir", "home/a"), ("--shell", "zsh")] {
+            assert_eq!(wrong(option, value), 1, "{option} {value}");
         }
     }
 

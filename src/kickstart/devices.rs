@@ -42,6 +42,18 @@ pub(super) fn disk(text: &str) -> Option<Wrong> {
     device(text).or_else(|| is_partition(text).then(|| ("device", format!("'{text}' is a partition, not a disk"))))
 }
 
+/// The disk that a partition is surely of (`sda` of `/dev/sda1`).
+pub(super) fn disk_of(text: &str) -> Option<&str> {
+    if !is_partition(text) {
+        return None;
+    }
+    let disk = text.strip_prefix("/dev/").unwrap_or(text).trim_end_matches(|c: char| c.is_ascii_digit());
+    match disk.starts_with("nvme") || disk.starts_with("mmcblk") {
+        true => disk.strip_suffix('p'),
+        false => Some(disk),
+    }
+}
+
 /// Whether a name is surely a partition's.
 fn is_partition(text: &str) -> bool {
     let name = text.strip_prefix("/dev/").unwrap_or(text);
@@ -90,6 +102,18 @@ mod tests {
         }
         for bad in ["nosuch", "", "disk", "sd", "/dev/", "1", "C:"] {
             assert!(device(bad).is_some(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_partition_is_of_a_disk() {
+        for (partition, disk) in
+            [("/dev/sda1", "sda"), ("vdb12", "vdb"), ("nvme0n1p3", "nvme0n1"), ("mmcblk0p1", "mmcblk0")]
+        {
+            assert_eq!(disk_of(partition), Some(disk));
+        }
+        for name in ["sda", "nvme0n1", "md0", "mapper/x-1", "LABEL=a1"] {
+            assert_eq!(disk_of(name), None, "{name}");
         }
     }
 

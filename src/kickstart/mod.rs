@@ -23,6 +23,7 @@ mod grammar;
 mod groups;
 mod judge;
 mod kept;
+mod keyboard;
 mod line;
 mod memo;
 mod modern;

@@ -191,12 +191,15 @@ impl<'a> Found<'a> {
         self.arguments.value(option).unwrap_or_default()
     }
 
-    /// Whether an option is given with something that is not nothing: zero and the empty text are.
+    /// Whether an option is given with something that is not nothing: the empty text is, and zero where the installer
+    /// reads a number.
     fn truthy(&self, option: &str) -> bool {
+        const NUMBERS: [&str; 7] =
+            ["--size", "--maxsize", "--percent", "--chunksize", "--metadatasize", "--cachesize", "--sectorsize"];
         let is_zero =
             |text: &str| text.ends_with('0') && text.trim_start_matches(['+', '-']).bytes().all(|b| b == b'0');
         match self.arguments.value(option) {
-            Some(value) => !value.is_empty() && !is_zero(value),
+            Some(value) => !value.is_empty() && !(NUMBERS.contains(&option) && is_zero(value)),
             None => self.has(option),
         }
     }

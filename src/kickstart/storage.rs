@@ -14,11 +14,32 @@ pub(super) struct Storage {
     mounts: BTreeSet<String>,
     /// Disks that lines want to use, and the line.
     disks: Vec<(String, u32)>,
+    /// Partitions that lines take as they are: partition, disk and line.
+    taken: Vec<(String, String, u32)>,
+    /// What `clearpart` empties.
+    cleared: Cleared,
     only: BTreeSet<String>,
     ignored: BTreeSet<String>,
     first_line: Option<u32>,
     included: bool,
     wrong: Vec<(u32, Severity, String)>,
+}
+
+/// Which disks are emptied before anything is made.
+#[derive(Debug, Default)]
+struct Cleared {
+    all: bool,
+    /// Of these disks only; of every disk where there is none.
+    drives: BTreeSet<String>,
+    /// Partitions that go, whatever else does.
+    list: BTreeSet<String>,
+}
+
+impl Cleared {
+    fn takes(&self, partition: &str, disk: &str) -> bool {
+        let named = self.drives.is_empty() || self.drives.contains(disk);
+        self.list.contains(partition) || (self.all && named)
+    }
 }
 
 impl Storage {
@@ -124,8 +145,21 @@ impl Storage {
                 self.only.extend(named("--only-use"));
                 self.ignored.extend(named("--drives"));
             }
-            "part" | "partition" => self.disks.extend(named("--ondisk").into_iter().map(|disk| (disk, line))),
-            "clearpart" => self.disks.extend(named("--drives").into_iter().map(|disk| (disk, line))),
+            "part" | "partition" => {
+                self.disks.extend(named("--ondisk").into_iter().map(|disk| (disk, line)));
+                for partition in named("--onpart") {
+                    if let Some(disk) = super::devices::disk_of(&partition).map(str::to_owned) {
+                        self.disks.push((disk.clone(), line));
+                        self.taken.push((partition, disk, line));
+                    }
+                }
+            }
+            "clearpart" => {
+                self.disks.extend(named("--drives").into_iter().map(|disk| (disk, line)));
+                self.cleared.all |= arguments.has("--all");
+                self.cleared.drives.extend(named("--drives"));
+                self.cleared.list.extend(named("--list"));
+            }
             "bootloader" => self.disks.extend(named("--boot-drive").into_iter().map(|disk| (disk, line))),
             _ => {}
         }
@@ -139,6 +173,11 @@ impl Storage {
             let left_out = !self.only.is_empty() && !self.only.contains(&disk) && self.only.iter().all(|d| plain(d));
             if plain(&disk) && (left_out || self.ignored.contains(&disk)) {
                 self.error(line, format!("disk '{disk}' is one that 'ignoredisk' takes away"));
+            }
+        }
+        for (partition, disk, line) in std::mem::take(&mut self.taken) {
+            if self.cleared.takes(&partition, &disk) {
+                self.error(line, format!("partition '{partition}' is one that 'clearpart' removes"));
             }
         }
         for (name, (line, used)) in &self.members {

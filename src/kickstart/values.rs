@@ -2,7 +2,7 @@
 //! locales, password hashes, URLs, devices.
 
 use super::arguments::Arguments;
-use super::{credentials, devices};
+use super::{credentials, devices, keyboard};
 use std::collections::HashSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::LazyLock;
@@ -25,7 +25,8 @@ pub(super) fn problems(command: &str, arguments: &Arguments) -> Vec<Wrong> {
         "keyboard" => {
             let layouts = arguments.values("--xlayouts").flat_map(|list| list.split(',')).map(str::trim);
             let keymaps = arguments.values("--vckeymap").chain(word);
-            wrong.extend(layouts.chain(keymaps).filter_map(keyboard));
+            wrong.extend(layouts.filter_map(keyboard::layout));
+            wrong.extend(keymaps.filter_map(keyboard::keymap));
         }
         "timezone" => {
             wrong.extend(
@@ -48,6 +49,7 @@ pub(super) fn problems(command: &str, arguments: &Arguments) -> Vec<Wrong> {
         "user" | "group" => {
             wrong.extend(arguments.value("--name").and_then(|name| credentials::account(command, name)));
             credentials::password(command, arguments, &mut wrong);
+            credentials::account_values(command, arguments, &mut wrong);
         }
         "sshkey" => wrong.extend(word.and_then(credentials::ssh_key)),
         "vnc" => {
@@ -164,13 +166,6 @@ fn locale(text: &str) -> Option<Wrong> {
     (!named || !coded).then(|| ("locale", format!("unknown locale '{text}'")))
 }
 
-fn keyboard(text: &str) -> Option<Wrong> {
-    let (layout, variant) = text.split_once('(').unwrap_or((text, ")"));
-    let plain = |text: &str| text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.' | b'/'));
-    let fits = !layout.trim().is_empty() && plain(layout.trim()) && variant.strip_suffix(')').is_some_and(plain);
-    (!fits).then(|| ("keyboard", format!("'{text}' is no keyboard layout")))
-}
-
 /// A host name or an address.
 fn server(text: &str) -> Option<Wrong> {
     let text = text.trim();
@@ -270,8 +265,9 @@ fn network(arguments: &Arguments, wrong: &mut Vec<Wrong>) {
         wrong.push(("address", format!("gateway '{gateway}' is the machine itself")));
     }
     if value("--bootproto") == Some("static") {
+        let is_v6_only = value("--ipv6").is_some() && value("--ip").is_none();
         for option in ["--ip", "--netmask"] {
-            if value(option).is_none() && value("--ipv6").is_none() {
+            if value(option).is_none() && !is_v6_only {
                 wrong.push(("address", format!("'--bootproto=static' needs '{option}'")));
             }
         }
@@ -318,7 +314,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn locales_time_zones_and_keyboards() {
+    fn locales_and_time_zones() {
         for good in ["en_US.UTF-8", "C.UTF-8", "de_DE", "de_DE@euro", "C", "sr_RS.utf8@latin"] {
             assert_eq!(locale(good), None, "{good}");
         }
@@ -328,10 +324,15 @@ mod tests {
         for zone in ["UTC", "Europe/Berlin", "America/Argentina/Ushuaia", "Etc/GMT+5", "US/Pacific"] {
             assert!(TIMEZONES.contains(zone), "{zone}");
         }
-        for good in ["us", "us (intl)", "de-nodeadkeys", "cz(qwerty)"] {
-            assert_eq!(keyboard(good), None, "{good}");
-        }
-        assert!(keyboard("no such board").is_some());
+    }
+
+    #[test]
+    fn keyboards_are_judged_by_what_each_option_takes() {
+        let wrong = |option: &str, value: &str| problems("keyboard", &Arguments::default().with(option, value)).len();
+        assert_eq!(wrong("--xlayouts", "us,de (nodeadkeys), cz(qwerty)"), 0);
+        assert_eq!(wrong("--xlayouts", "us,de-latin1,xx"), 2);
+        assert_eq!(wrong("--vckeymap", "de-latin1") + wrong("--vckeymap", "de (nodeadkeys)"), 0);
+        assert_eq!(wrong("--vckeymap", "de-latin9"), 1);
     }
 
     #[test]
