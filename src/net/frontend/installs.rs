@@ -144,9 +144,10 @@ impl Board {
         Ok(())
     }
 
-    /// A machine asks for its profile.
-    pub(super) fn started(&self, host: &HostName, address: IpAddr, install_id: u64) {
-        self.start(host, Some(address), install_id, true);
+    /// A machine asks for its profile, or reports for the first time; from there on, what comes from this address is its
+    /// own.
+    pub(super) fn started(&self, host: &HostName, address: Option<IpAddr>, install_id: u64) {
+        self.start(host, address, install_id, true);
     }
 
     fn start(&self, host: &HostName, address: Option<IpAddr>, install_id: u64, tell: bool) {
@@ -354,7 +355,7 @@ mod tests {
         let board = board();
         let host = |name: &str| HostName::parse(name).expect("a name");
         for (name, address) in [("compute-0-0", "127.1.0.1"), ("compute-0-1", "127.1.0.2")] {
-            board.started(&host(name), address.parse().expect("an address"), 1);
+            board.started(&host(name), Some(address.parse().expect("an address")), 1);
         }
         let begun = Instant::now();
         board.sweep(begun + SILENCE - Duration::from_secs(1));
@@ -376,7 +377,7 @@ mod tests {
         let board = board();
         for (n, phase) in [(2, Phase::Fetching), (10, Phase::Fetching), (1, Phase::Installed), (11, Phase::Failed)] {
             let host = HostName::parse(&format!("compute-0-{n}")).expect("a name");
-            board.started(&host, IpAddr::from([127, 1, 0, n]), 1);
+            board.started(&host, Some(IpAddr::from([127, 1, 0, n])), 1);
             board.report(&host, Report { phase, ..Report::default() });
         }
         let names: Vec<String> = board.rows_since(0).0.iter().map(|row| row.host.to_string()).collect();
@@ -390,7 +391,7 @@ mod tests {
         let mut paces = Vec::new();
         for n in 0..12_000_u32 {
             let host = HostName::parse(&format!("compute-{}-{}", n / 100, n % 100)).expect("a name");
-            board.started(&host, IpAddr::from((0x0a01_0000 + n).to_be_bytes()), 1);
+            board.started(&host, Some(IpAddr::from((0x0a01_0000 + n).to_be_bytes())), 1);
             paces.extend([16, 3000, 12_000].contains(&(n + 1)).then(|| board.pace()));
         }
         assert_eq!(paces, [PACE.0, Duration::from_secs(3), PACE.1]);

@@ -2,7 +2,7 @@
 
 use super::installs::Reported;
 use super::turns::Turns;
-use super::who::{Refusal, Shown};
+use super::who::{Refusal, Security, Shown};
 use super::{Shared, boot, compiler, files, metrics, status, viewers, who};
 use crate::cluster::{DistributionName, InstallState};
 use crate::net::NetError;
@@ -133,7 +133,8 @@ fn late_report(shared: &Shared, shown: &Shown, report: Report) -> Result<(Report
     let asker = asker.if_it_installs(shared, shown)?.prove(shared, shown)?;
     let (host, install_id) = (&asker.facts.host, asker.facts.boot.install_id);
     asker.begin(shared);
-    shared.board.started(&host.name, shown.address, install_id);
+    let address = host.interfaces.iter().any(|interface| interface.ip == Some(shown.address)).then_some(shown.address);
+    shared.board.started(&host.name, address, install_id);
     Ok((shared.board.report(&host.name, report), asker.token))
 }
 
@@ -289,7 +290,10 @@ fn compiled(
     let result = shared.compiler.profile(&facts).and_then(|profile| answer(&facts, &profile));
     match result {
         Ok(response) => {
-            shared.board.started(&facts.host.name, shown.address, facts.boot.install_id);
+            // Of whom a card told who it is, the address tells nothing, unless nothing is to be proved.
+            let is_its_own = facts.host.interfaces.iter().any(|interface| interface.ip == Some(shown.address));
+            let address = (is_its_own || shared.security == Security::Open).then_some(shown.address);
+            shared.board.started(&facts.host.name, address, facts.boot.install_id);
             response.with("Cache-Control", "no-store")
         }
         Err(error) => {

@@ -15,11 +15,19 @@ pub enum ByteRange {
 
 impl ByteRange {
     /// Reads the value of a `Range` field for a file of this length.
-    pub fn parse(value: Option<&str>, length_bytes: u64) -> Self {
-        let Some((first, last)) = value.and_then(|value| value.trim().strip_prefix("bytes=")?.split_once('-')) else {
+    pub fn parse<'a>(value: Option<&'a str>, length_bytes: u64) -> Self {
+        let of_bytes = |value: &'a str| {
+            let (unit, range) = value.trim().split_once('=')?;
+            unit.eq_ignore_ascii_case("bytes").then_some(range)?.split_once('-')
+        };
+        let Some((first, last)) = value.and_then(of_bytes) else {
             return Self::Whole;
         };
-        let number = |text: &str| text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse::<u64>().ok()).flatten();
+        // A number that is too large for us is larger than every file.
+        let number = |text: &str| {
+            let is_number = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+            is_number.then(|| text.parse::<u64>().unwrap_or(u64::MAX))
+        };
         match (number(first.trim()), number(last.trim()), first.trim().is_empty(), last.trim().is_empty()) {
             (None, Some(0), true, _) => Self::Unsatisfiable,
             (None, Some(suffix), true, _) if length_bytes > 0 => {
@@ -63,7 +71,12 @@ mod tests {
             ("lines=1-2", Whole),
             ("bytes=a-b", Whole),
             ("bytes=-", Whole),
-            ("bytes=0-99999999999999999999", Whole),
+            ("bytes=0-99999999999999999999", Part(0..100)),
+            ("bytes=99999999999999999999-", Unsatisfiable),
+            ("bytes=-99999999999999999999", Part(0..100)),
+            ("Bytes=0-9", Part(0..10)),
+            ("bytes=+1-9", Whole),
+            ("bytes", Whole),
         ] {
             assert_eq!(ByteRange::parse(Some(value), 100), expected, "{value}");
         }

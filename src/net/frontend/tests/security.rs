@@ -212,3 +212,17 @@ async fn the_seed_hangs_up_on_strangers_before_the_handshake() {
     let lines = lines.lock().expect("no panic").join("\n");
     assert!(lines.contains("event=peer-refused address=127.1.0.9"), "{lines}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_address_whose_card_was_believed_once_speaks_for_nobody() {
+    let fixture = Fixture::new();
+    let running = fixture.serve().await;
+    // Root of the frontend's own machine looks at a profile; other users have the same address.
+    let own_machine = client(running.http, "127.0.0.1");
+    let card = format!("eth0 {MAC}");
+    own_machine.get_whole(PROFILE, &[("X-RHN-Provisioning-MAC-0", &card)]).await.expect("by its card");
+    assert_eq!(report(&own_machine, Phase::Installed).await, 403);
+    let its_own = client(running.http, "127.1.0.1");
+    assert_eq!(report(&its_own, Phase::Fetching).await, 200);
+    running.stop().await;
+}
