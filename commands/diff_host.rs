@@ -55,7 +55,7 @@ pub(crate) fn run(context: &Context, args: Args) -> anyhow::Result<()> {
     }
     let before = args.against.as_deref().map(ui::read_input).transpose()?;
     let now = Kitchen::of_cluster(context)?;
-    let then = Kitchen::with(context, args.graphs.as_deref(), args.templates.as_deref())?;
+    let then = Kitchen::in_place(context, args.graphs.as_deref(), args.templates.as_deref())?;
     let hosts = now.hosts(context, &args.hosts)?;
     let differences = hosts.par_iter().map(|host| {
         let old = match &before {

@@ -39,7 +39,19 @@ impl Kitchen {
 
     /// The same with another configuration or other templates.
     pub(crate) fn with(context: &Context, graphs: Option<&Path>, templates: Option<&Path>) -> anyhow::Result<Self> {
-        let configuration = crate::compile_graph::configuration(context, graphs)?;
+        Self::of(context, crate::compile_graph::configuration(context, graphs)?, templates)
+    }
+
+    /// The same, the other configuration named as if it were the cluster's own already.
+    pub(crate) fn in_place(context: &Context, graphs: Option<&Path>, templates: Option<&Path>) -> anyhow::Result<Self> {
+        let configuration = match graphs {
+            Some(folder) => Configuration::open_in_place(folder)?,
+            None => Configuration::of_cluster(context.cluster())?,
+        };
+        Self::of(context, configuration, templates)
+    }
+
+    fn of(context: &Context, configuration: Configuration, templates: Option<&Path>) -> anyhow::Result<Self> {
         let folder: PathBuf = templates.map_or_else(|| context.cluster().join("templates"), Path::to_owned);
         if templates.is_some() && !folder.is_dir() {
             return Err(Failure::new(Kind::NotFound, format!("no folder '{}'", folder.display())).into());

@@ -43,6 +43,11 @@ impl Configuration {
         Self::load(Tree::open(folders)?)
     }
 
+    /// The configuration in a folder, its files named as those of the cluster whose configuration it may become.
+    pub fn open_in_place(folder: &Path) -> Result<Self, GraphError> {
+        Self::load(Tree::open_in_place(folder)?)
+    }
+
     /// The configuration of a cluster: the site's own `graphs/` over the one we ship.
     pub fn of_cluster(cluster: &Path) -> Result<Self, GraphError> {
         Self::load(Tree::of_cluster(cluster)?)

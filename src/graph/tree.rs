@@ -76,12 +76,17 @@ struct Folder {
 }
 
 impl Folder {
-    /// A folder given by hand: paths are shown as the original shows them.
-    fn of_build(base: &Path) -> Self {
+    /// A folder given by hand: paths are shown as the original shows them, or as those of a cluster that it stands for.
+    fn of_build(base: &Path, in_place: bool) -> Self {
         let graphs = base.join("graphs");
         let nodes = |names: &[&str]| {
             let shown = |name: &&str| {
-                (base.join(name), if name.starts_with('.') { format!("{name}/") } else { format!("./{name}/") })
+                let shown = match name.strip_prefix("../") {
+                    _ if in_place => format!("graphs/{}/", name.trim_start_matches("../")),
+                    Some(_) => format!("{name}/"),
+                    None => format!("./{name}/"),
+                };
+                (base.join(name), shown)
             };
             names.iter().map(shown).collect::<Vec<_>>()
         };
@@ -89,13 +94,15 @@ impl Folder {
         if graphs.is_dir() {
             let mut nodes = nodes(&["nodes", "../nodes", "site-nodes", "../site-nodes"]);
             for name in ["nodes", "site-nodes"] {
-                nodes.push((graphs.join(name), format!("./graphs/{name}/")));
+                let shown = if in_place { format!("graphs/{name}/") } else { format!("./graphs/{name}/") };
+                nodes.push((graphs.join(name), shown));
             }
             let include = if include.is_dir() { include } else { graphs.join("include") };
             return Self { base: base.to_owned(), graphs, graphs_shown: "graphs/".to_owned(), nodes, include };
         }
         let nodes = nodes(&["nodes", "site-nodes"]);
-        Self { base: base.to_owned(), graphs: base.to_owned(), graphs_shown: String::new(), nodes, include }
+        let graphs_shown = if in_place { "graphs/".to_owned() } else { String::new() };
+        Self { base: base.to_owned(), graphs: base.to_owned(), graphs_shown, nodes, include }
     }
 
     /// The `graphs/` folder of a cluster.
@@ -119,15 +126,15 @@ pub struct Tree {
 impl Tree {
     /// A configuration in folders alone, the first hiding the later.
     pub fn open(bases: &[&Path]) -> Result<Self, GraphError> {
-        for base in bases {
-            let unreadable = |why: String| GraphError::Unreadable { path: base.display().to_string(), why };
-            match fs::metadata(base) {
-                Ok(metadata) if metadata.is_dir() => {}
-                Ok(_) => return Err(unreadable("is no folder".to_owned())),
-                Err(error) => return Err(unreadable(error.to_string())),
-            }
-        }
-        Self::list(bases.iter().map(|base| Folder::of_build(base)).collect(), false)
+        bases.iter().try_for_each(|base| must_be_folder(base))?;
+        Self::list(bases.iter().map(|base| Folder::of_build(base, false)).collect(), false)
+    }
+
+    /// A configuration in a folder that stands for a cluster's own: its files are shown as those would be, so that what
+    /// is made of both differs in nothing but what they say.
+    pub fn open_in_place(base: &Path) -> Result<Self, GraphError> {
+        must_be_folder(base)?;
+        Self::list(vec![Folder::of_build(base, true)], false)
     }
 
     /// The configuration of a cluster: its own `graphs/` (which need not be there) over the one we ship.
@@ -280,6 +287,15 @@ impl Tree {
             hash_files(&folder.include, INCLUDE_DEPTH_MAX, &mut hasher);
         }
         hasher.finish()
+    }
+}
+
+fn must_be_folder(base: &Path) -> Result<(), GraphError> {
+    let unreadable = |why: String| GraphError::Unreadable { path: base.display().to_string(), why };
+    match fs::metadata(base) {
+        Ok(metadata) if metadata.is_dir() => Ok(()),
+        Ok(_) => Err(unreadable("is no folder".to_owned())),
+        Err(error) => Err(unreadable(error.to_string())),
     }
 }
 

@@ -46,6 +46,7 @@ impl Configuration {
             counted: HashMap::new(),
             judged: HashMap::new(),
             defined: HashMap::new(),
+            unread: Vec::new(),
         };
         let mut networks = Vec::new();
         for graph in self.tree().graphs().unwrap_or_else(|error| lint.error(&error)) {
@@ -70,6 +71,8 @@ struct Lint<'c> {
     judged: HashMap<String, Option<Doubt>>,
     /// Whether a host has an attribute of this name.
     defined: HashMap<String, bool>,
+    /// Graph files that could not be read: what they mention is not called an orphan.
+    unread: Vec<Arc<str>>,
 }
 
 /// What is wrong with a condition.
@@ -144,7 +147,10 @@ impl Lint<'_> {
             });
             match read {
                 Ok(file) => files.push(file),
-                Err(error) => self.error(&error),
+                Err(error) => {
+                    self.unread.extend(self.texts.get(&source.shown).cloned());
+                    self.error(&error)
+                }
             }
         }
         let network = Network::new(graph, files);
@@ -294,7 +300,7 @@ impl Lint<'_> {
                 stem.starts_with("extend-") && configuration.tree().node(&format!("{node}.xml")).is_none();
             if extends_nothing {
                 lost.push((Severity::Error, "extends-nothing", place, format!("there is no node '{node}' to extend")));
-            } else if !named(node) && !named(stem) {
+            } else if !named(node) && !named(stem) && !self.is_mentioned(node) {
                 lost.push((
                     Severity::Warning,
                     "orphan-node",
@@ -310,6 +316,19 @@ impl Lint<'_> {
             self.say(severity, code, &place, message);
         }
         self.twice();
+    }
+
+    /// Whether a graph file that could not be read says a name, as an attribute or as text.
+    fn is_mentioned(&self, node: &str) -> bool {
+        let says = |text: &Arc<str>| {
+            let ends = |at: usize| {
+                let before = text[..at].chars().next_back();
+                let after = text[at + node.len()..].chars().next();
+                matches!((before, after), (Some('"'), Some('"')) | (Some('\''), Some('\'')) | (Some('>'), Some('<')))
+            };
+            text.match_indices(node).any(|(at, _)| ends(at))
+        };
+        !node.is_empty() && self.unread.iter().any(says)
     }
 
     fn node(&mut self, file: &super::configuration::NodeFile) {
