@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// The page, filled once by us and then by its script.
 const PAGE: &str = include_str!("../../../templates/status.html.j2");
@@ -153,6 +153,7 @@ pub(super) fn event(shared: &Shared, since: u64) -> (Bytes, u64) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
 
     #[test]
     fn who_asks_without_end_is_given_the_same_answer() {

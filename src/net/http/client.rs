@@ -13,6 +13,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 /// How long a connection may take to come up.
@@ -231,7 +232,8 @@ impl Client {
         self.exchange(stream, stall, method, &bytes).await.map_err(failed)
     }
 
-    async fn connect(&self, stall: Duration) -> Result<Stream, NetError> {
+    /// A bare connection to the origin, for whoever speaks over it himself.
+    pub(in crate::net) async fn tcp(&self, stall: Duration) -> Result<TcpStream, NetError> {
         let failed = |source: Error| NetError::Connect { address: self.origin.authority(), source };
         let connecting = async {
             let addresses = resolve(&self.origin.host, self.origin.port).await?;
@@ -245,7 +247,13 @@ impl Client {
             Err(last)
         };
         let limit = Duration::from_secs(CONNECT_SECS_MAX).min(stall);
-        let tcp = timeout(limit, connecting).await.map_err(|_| failed(ErrorKind::TimedOut.into()))?.map_err(failed)?;
+        timeout(limit, connecting).await.map_err(|_| failed(ErrorKind::TimedOut.into()))?.map_err(failed)
+    }
+
+    async fn connect(&self, stall: Duration) -> Result<Stream, NetError> {
+        let failed = |source: Error| NetError::Connect { address: self.origin.authority(), source };
+        let limit = Duration::from_secs(CONNECT_SECS_MAX).min(stall);
+        let tcp = self.tcp(stall).await?;
         if !self.origin.is_secure {
             return Ok(Stream::Plain(tcp));
         }

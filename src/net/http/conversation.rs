@@ -2,9 +2,11 @@
 
 use super::head::{BadHead, Request, RequestHead};
 use super::overseer::Lease;
-use super::response::Response;
+use super::response::{Body, Response};
 use super::sender::Sender;
-use super::server::{BODY_BYTES_MAX, HEAD_BYTES_MAX, IDLE_SECS_MAX, Options, REQUEST_SECS_MAX, Service};
+use super::server::{
+    BODY_BYTES_MAX, HEAD_BYTES_MAX, IDLE_SECS_MAX, Options, REQUEST_SECS_MAX, STALL_SECS_MAX, Service,
+};
 use super::stream::Stream;
 use bytes::Bytes;
 use std::mem::MaybeUninit;
@@ -48,6 +50,9 @@ pub(super) async fn hold<S: Service>(
         lease.waits();
         let (is_head, is_1_1, keeps_alive) = (head.method == "HEAD", head.is_1_1, head.keeps_alive());
         let response = service.call(Request { head, body, peer, local, is_secure }).await;
+        if let Body::Tunnel(other) = response.body {
+            return tunnel(stream, unread, other, lease).await;
+        }
         let needs_end = response.length_bytes().is_none() && !is_1_1;
         let keeps_alive = keeps_alive && !response.is_last && !needs_end && !lease.stops();
         let response = Response { is_last: !keeps_alive, ..response };
@@ -55,6 +60,15 @@ pub(super) async fn hold<S: Service>(
             return stream.shutdown().await;
         }
     }
+}
+
+/// Carries bytes to and fro until both sides have ended.
+async fn tunnel(mut stream: Stream, unread: Vec<u8>, mut other: TcpStream, lease: &Lease) -> std::io::Result<()> {
+    lease.limits(STALL_SECS_MAX);
+    stream.write_all(b"HTTP/1.1 200 Connection established\r\n\r\n").await?;
+    other.write_all(&unread).await?;
+    lease.waits();
+    tokio::io::copy_bidirectional(&mut stream, &mut other).await.map(|_| ())
 }
 
 /// Shakes hands where the first byte is a TLS handshake's and TLS is offered; none where the client has gone.

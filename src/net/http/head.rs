@@ -89,6 +89,13 @@ impl Target {
         Some(Self { authority, path: path.to_owned(), query })
     }
 
+    /// Reads the authority form (`host:port`) of a request for a tunnel.
+    pub fn of_tunnel(text: &str) -> Option<Self> {
+        let (host, port) = text.rsplit_once(':')?;
+        let is_one = !host.is_empty() && !text.contains(['/', '?', '@']) && port.parse::<u16>().is_ok();
+        is_one.then(|| Self { authority: Some(text.to_owned()), path: "/".to_owned(), query: None })
+    }
+
     /// The path with its percent-encoding undone; none where that is not UTF-8, or holds a NUL.
     pub fn decoded_path(&self) -> Option<String> {
         let path = percent_encoding::percent_decode_str(&self.path).decode_utf8().ok()?;
@@ -144,7 +151,11 @@ impl RequestHead {
             return Err(BadHead(431));
         }
         let (Some(method), Some(target)) = (parser.method, parser.path) else { return Err(BadHead(400)) };
-        let target = Target::parse(target).ok_or(BadHead(400))?;
+        let target = match method {
+            "CONNECT" => Target::of_tunnel(target),
+            _ => Target::parse(target),
+        };
+        let target = target.ok_or(BadHead(400))?;
         let head = Self {
             method: method.to_owned(),
             target,
@@ -224,6 +235,18 @@ mod tests {
         assert_eq!(Target::parse("http://host").map(|target| target.path), Some("/".into()));
         assert_eq!(Target::parse("http:///x"), None);
         assert_eq!(Target::parse("*"), None);
+    }
+
+    #[test]
+    fn a_tunnel_names_host_and_port() {
+        let read = |text: &str| Target::of_tunnel(text).and_then(|target| target.authority);
+        assert_eq!(read("mirror.example:443").as_deref(), Some("mirror.example:443"));
+        assert_eq!(read("[fd00::1]:443").as_deref(), Some("[fd00::1]:443"));
+        for text in ["mirror.example", ":443", "a:99999", "a:https", "http://a:443", "u@a:443", "/x:443", ""] {
+            assert_eq!(read(text), None, "{text}");
+        }
+        let (head, _) = RequestHead::decode(b"CONNECT a:443 HTTP/1.1\r\n\r\n").expect("good").expect("whole");
+        assert_eq!(head.target.authority.as_deref(), Some("a:443"));
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::SystemTime;
+use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 
 /// Part of an open file.
@@ -52,6 +53,9 @@ pub enum Body {
         /// Its parts, in order.
         segments: mpsc::Receiver<Segment>,
     },
+    /// None: from here on bytes go to and fro between the client and this connection, and nothing else is asked for
+    /// (RFC 9110, section 9.3.6).
+    Tunnel(TcpStream),
 }
 
 /// An answer.
@@ -117,6 +121,7 @@ impl Response {
         match &self.body {
             Body::Whole(segment) => Some(segment.length_bytes()),
             Body::Stream { length_bytes, .. } => *length_bytes,
+            Body::Tunnel(_) => None,
         }
     }
 

@@ -53,6 +53,8 @@ impl<'a> Sender<'a> {
             _ if no_body => way.bytes(&self.head, &[]).await.map(|()| true),
             Body::Whole(Segment::Bytes(bytes)) => way.bytes(&self.head, &bytes).await.map(|()| true),
             Body::Whole(Segment::File(slice)) => way.file(&self.head, slice).await.map(|()| true),
+            // The conversation has seen to it.
+            Body::Tunnel(_) => Ok(false),
             Body::Stream { length_bytes, mut segments } => {
                 let is_chunked = length_bytes.is_none() && is_1_1;
                 way.bytes(&self.head, &[]).await?;

@@ -9,13 +9,10 @@ use crate::net::log::Log;
 use crate::net::places::{ADDRESS_CONNECTIONS_MAX, Places};
 use crate::net::rate::Bucket;
 use crate::net::seldom::Seldom;
-use rustix::net::{SocketFlags, acceptfrom_with};
 use std::future::Future;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::watch;
 
@@ -68,13 +65,6 @@ pub fn listen(address: SocketAddr) -> Result<TcpListener, NetError> {
     bound.map_err(|source| NetError::Listen { address, source })
 }
 
-/// A connection and whose it is.
-fn accept(listener: &std::net::TcpListener) -> std::io::Result<(std::net::TcpStream, SocketAddr)> {
-    let (tcp, peer) = acceptfrom_with(listener, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC)?;
-    let peer = peer.and_then(|peer| SocketAddr::try_from(peer).ok()).ok_or(std::io::ErrorKind::NotConnected)?;
-    Ok((tcp.into(), peer))
-}
-
 /// Serves until told to stop; then connections at rest close at once, the others have [`STOP_SECS_MAX`].
 pub async fn serve<S: Service>(listener: TcpListener, service: Arc<S>, options: Options) {
     let workers =
@@ -83,11 +73,6 @@ pub async fn serve<S: Service>(listener: TcpListener, service: Arc<S>, options: 
     let (mut was_full, told) = (false, Seldom::default());
     let mut stop = options.stop.clone();
     let options = Arc::new(options);
-    // Until it is served a connection belongs to no runtime, so that it is registered once.
-    let listener = match listener.into_std().and_then(|std| AsyncFd::with_interest(std, Interest::READABLE)) {
-        Ok(listener) => listener,
-        Err(error) => return options.log.warning("accept-failed", &[("reason", &error)]),
-    };
     loop {
         if places.is_full() && !was_full {
             was_full = true;
@@ -95,7 +80,7 @@ pub async fn serve<S: Service>(listener: TcpListener, service: Arc<S>, options: 
         }
         let Some(free) = places.free().await else { break };
         let accepted = tokio::select! {
-            accepted = listener.async_io(Interest::READABLE, accept) => accepted,
+            accepted = listener.accept() => accepted,
             _ = stop.wait_for(|stop| *stop) => break,
         };
         match accepted {
@@ -109,6 +94,8 @@ pub async fn serve<S: Service>(listener: TcpListener, service: Arc<S>, options: 
                     continue;
                 };
                 let (service, options) = (Arc::clone(&service), Arc::clone(&options));
+                // Until it is served it belongs to no runtime.
+                let Ok(tcp) = tcp.into_std() else { continue };
                 workers.serve(|lease| async move {
                     // Whoever goes away in the middle of an exchange harms only himself.
                     let _ = conversation::hold(tcp, peer, &*service, &options, &lease).await;

@@ -170,6 +170,9 @@ impl Service for Door {
         if target.authority.is_none() && target.path.starts_with("/rocks/") {
             return self.word(&request).await;
         }
+        if request.head.method == "CONNECT" {
+            return upstream::tunnel(target.authority.as_deref(), self.bind.filter(IpAddr::is_loopback)).await;
+        }
         let Some(client) = self.client(target.authority.as_deref()) else {
             return Response::text(400, "no host to ask");
         };

@@ -11,6 +11,7 @@ use crate::torrent::PeerId;
 use bytes::Bytes;
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::watch;
 
 const TREE: &str = "/install/distributions/el9/";
@@ -278,4 +279,32 @@ async fn an_engine_that_is_lost_takes_nothing_with_it() {
 async fn a_file_in_no_metainfo_is_asked_for_again_before_upstreams_own_status_passes() {
     let bed = Bed::new(true, |_, times| (times < 3).then_some(Fault::Status(503)));
     assert_eq!(bed.get("/other/big").await.len(), 6 << 20);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tunnel_goes_through_the_door_even_to_what_begins_to_listen_only_later() {
+    let bed = Bed::new(true, |_, _| None);
+    let reserved = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let to = reserved.local_addr().expect("bound");
+    drop(reserved);
+    let mut installer = tokio::net::TcpStream::connect(bed.at).await.expect("the door listens");
+    // What comes behind the request at once is for the other end already.
+    let request = format!("CONNECT {to} HTTP/1.1\r\nHost: {to}\r\n\r\nhello");
+    installer.write_all(request.as_bytes()).await.expect("sent");
+    tokio::task::yield_now().await;
+    let server = tokio::net::TcpListener::bind(to).await.expect("the port is still free");
+    let (mut there, _) = server.accept().await.expect("the door comes");
+    let mut word = [0; 5];
+    there.read_exact(&mut word).await.expect("a word");
+    assert_eq!(&word, b"hello");
+    there.write_all(b"and back").await.expect("sent");
+    drop(there);
+    let mut answer = String::new();
+    installer.read_to_string(&mut answer).await.expect("an answer and an end");
+    assert_eq!(answer, "HTTP/1.1 200 Connection established\r\n\r\nand back");
+    let mut bad = tokio::net::TcpStream::connect(bed.at).await.expect("the door listens");
+    bad.write_all(b"CONNECT nowhere HTTP/1.1\r\n\r\n").await.expect("sent");
+    let mut answer = String::new();
+    bad.read_to_string(&mut answer).await.expect("an answer and an end");
+    assert!(answer.starts_with("HTTP/1.1 400"), "{answer}");
 }

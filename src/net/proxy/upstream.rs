@@ -3,10 +3,11 @@
 use super::UNKNOWN_FILE_RETRY;
 use super::ladder::{Ladder, Step};
 use crate::net::NetError;
-use crate::net::http::client::Client;
-use crate::net::http::{Answer, Request, Response, Segment};
+use crate::net::http::client::{Client, Origin};
+use crate::net::http::{Answer, Body, Request, Response, Segment};
 use crate::net::log::Log;
 use bytes::Bytes;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
@@ -42,6 +43,26 @@ const KEPT_BACK: [&str; 9] = [
     "content-length",
     "content-type",
 ];
+
+/// How long it may take until another end answers to a connection.
+const CONNECT: Duration = Duration::from_secs(5);
+/// How long nothing is tried after a connection failed.
+const CONNECT_PAUSE: Duration = Duration::from_millis(500);
+
+/// A tunnel, as for `https` repositories that the installer asks for through us. What goes through it is between those
+/// two; only that it comes about is ours, so it is tried again like anything else.
+pub(super) async fn tunnel(authority: Option<&str>, bind: Option<IpAddr>) -> Response {
+    let origin = authority.and_then(|authority| Origin::parse(&format!("http://{authority}/")).ok());
+    let Some((origin, _)) = origin else { return Response::text(400, "no host to connect to") };
+    let (other, begun) = (Client::new(origin, bind), Instant::now());
+    loop {
+        match other.tcp(CONNECT).await {
+            Ok(tcp) => return Response::with_body(200, Body::Tunnel(tcp)),
+            Err(error) if begun.elapsed() >= UNKNOWN_FILE_RETRY => return Response::text(502, error),
+            Err(_) => tokio::time::sleep(CONNECT_PAUSE).await,
+        }
+    }
+}
 
 /// Passes a request through.
 pub(super) async fn pass(
