@@ -8,7 +8,6 @@ use rocks::cluster::Release;
 use rocks::kickstart::Renderer;
 use rocks::profile::Profile;
 use std::collections::BTreeMap;
-use std::io::Read;
 use std::path::Path;
 
 /// Turn a profile into a Kickstart file
@@ -72,18 +71,15 @@ pub(crate) fn overrides(folder: &Path) -> anyhow::Result<BTreeMap<String, String
 
 /// A text and the name it goes by in messages; '-' is standard input.
 pub(crate) fn read(file: &str) -> anyhow::Result<(String, String)> {
-    let (name, bytes) = match file {
-        "-" => {
-            let mut bytes = Vec::new();
-            std::io::stdin().lock().read_to_end(&mut bytes).context("read standard input")?;
-            ("standard input".to_owned(), bytes)
+    let name = if file == "-" { "standard input" } else { file }.to_owned();
+    let bytes = match ui::read_bytes(file) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            return Err(Failure::new(Kind::NotFound, format!("no file '{file}'")).into());
         }
-        path => match std::fs::read(path) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                return Err(Failure::new(Kind::NotFound, format!("no file '{path}'")).into());
-            }
-            bytes => (path.to_owned(), bytes.with_context(|| format!("read '{path}'"))?),
-        },
+        Err(error) if error.kind() == std::io::ErrorKind::FileTooLarge => {
+            return Err(Failure::new(Kind::Invalid, format!("{name}: {error}")).into());
+        }
+        bytes => bytes.with_context(|| format!("read '{name}'"))?,
     };
     let problem = |_| Failure::new(Kind::Invalid, format!("{name}: is not UTF-8 text"));
     Ok((name.clone(), String::from_utf8(bytes).map_err(problem)?))

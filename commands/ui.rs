@@ -120,24 +120,37 @@ fn progress(total: u64, what: &str, template: &str) -> ProgressBar {
         .with_message(what.to_owned())
 }
 
-/// Reads the whole of a file, or of standard input where it is `-`.
+/// The largest text that is read from a file or from standard input, in bytes.
+const INPUT_BYTES_MAX: u64 = 64 << 20;
+
+/// Reads the whole of a file, or of standard input where it is `-`, if it is no larger than a text may be.
+pub(crate) fn read_bytes(path: &str) -> std::io::Result<Vec<u8>> {
+    use std::io::{Error, ErrorKind, Read};
+    let mut bytes = Vec::new();
+    match path {
+        "-" => std::io::stdin().lock().take(INPUT_BYTES_MAX + 1).read_to_end(&mut bytes)?,
+        _ => std::fs::File::open(path)?.take(INPUT_BYTES_MAX + 1).read_to_end(&mut bytes)?,
+    };
+    match bytes.len() as u64 > INPUT_BYTES_MAX {
+        true => Err(Error::new(ErrorKind::FileTooLarge, format!("is larger than {} MB", INPUT_BYTES_MAX >> 20))),
+        false => Ok(bytes),
+    }
+}
+
+/// The same as text.
 pub(crate) fn read_input(path: &str) -> anyhow::Result<String> {
     use crate::error::{Failure, Kind};
-    let result = match path {
-        "-" => std::io::read_to_string(std::io::stdin().lock()),
-        _ => std::fs::read_to_string(path),
-    };
     let name = if path == "-" { "standard input" } else { path };
-    result.map_err(|error| {
+    let invalid = || Failure::new(Kind::Invalid, format!("'{name}' is not UTF-8 text"));
+    let bytes = read_bytes(path).map_err(|error| {
         let kind = match error.kind() {
             std::io::ErrorKind::NotFound => Kind::NotFound,
-            std::io::ErrorKind::InvalidData => {
-                return Failure::new(Kind::Invalid, format!("'{name}' is not UTF-8 text")).into();
-            }
+            std::io::ErrorKind::FileTooLarge => Kind::Invalid,
             _ => Kind::Failed,
         };
-        Failure::new(kind, format!("cannot read '{name}': {error}")).into()
-    })
+        Failure::new(kind, format!("cannot read '{name}': {error}"))
+    })?;
+    Ok(String::from_utf8(bytes).map_err(|_| invalid())?)
 }
 
 /// One event of a daemon, for the journal: the level as the journal reads it (`<6>`), where the journal reads.

@@ -78,3 +78,12 @@ fn defects_of_the_site_s_graph_and_node_files_are_found_with_their_place() {
         assert!(findings.contains(expected), "{expected}\n{findings}");
     }
 }
+
+#[test]
+fn a_file_without_end_is_an_error() {
+    let cluster = shipped();
+    for command in ["check /dev/zero", "kickstart /dev/zero", "compile-graph --root base --attributes /dev/zero"] {
+        let complaint = cluster.rocks(command).fails(4);
+        assert!(complaint.contains("is larger than 64 MB"), "{command}: {complaint}");
+    }
+}

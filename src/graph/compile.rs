@@ -72,7 +72,10 @@ impl Configuration {
         let mut visited = Vec::with_capacity(walk.order.len());
         for node in walk.order {
             let missing = || {
-                let edge = walk.reached[node].and_then(|reached| reached.via).map(|edge| &network.edges[edge]);
+                // The root is reached by no edge: the first that names it has to do.
+                let name = &network.names()[node];
+                let via = walk.reached[node].and_then(|reached| reached.via).map(|edge| &network.edges[edge]);
+                let edge = via.or_else(|| network.edges.iter().find(|edge| edge.from == *name || edge.to == *name));
                 let place = edge.map(|edge| edge.place.clone());
                 let nowhere = || Place { file: network.name.as_str().into(), line: 1, column: 1 };
                 GraphError::MissingNode {

@@ -12,11 +12,13 @@ pub(super) struct Locator<'a> {
     text: &'a str,
     /// Line and column, from 0, where each step begins; made when first asked for.
     steps: Vec<(u32, u32)>,
+    /// The offset that was last asked for, and its place from 0: the next is mostly a little further on.
+    last: (usize, (u32, u32)),
 }
 
 impl<'a> Locator<'a> {
     pub(super) fn new(file: &'a Arc<str>, text: &'a str) -> Self {
-        Self { file, text, steps: Vec::new() }
+        Self { file, text, steps: Vec::new(), last: (0, (0, 0)) }
     }
 
     /// Line and column, both from 1, the column in characters.
@@ -32,7 +34,12 @@ impl<'a> Locator<'a> {
         }
         let offset = offset.min(bytes.len());
         let step = offset / STEP_BYTES;
-        let (line, column) = counted(self.steps[step], &bytes[step * STEP_BYTES..offset]);
+        let (from, begin) = match self.last {
+            (last, place) if (step * STEP_BYTES..=offset).contains(&last) => (last, place),
+            _ => (step * STEP_BYTES, self.steps[step]),
+        };
+        let (line, column) = counted(begin, &bytes[from..offset]);
+        self.last = (offset, (line, column));
         (line + 1, column + 1)
     }
 

@@ -113,6 +113,17 @@ fn large_values_and_many_uses_end_in_bounds() {
     assert!(matches!(compile(&configuration, &value(1 << 20), &Evals::off()), Err(GraphError::TooLarge { .. })));
 }
 
+#[test]
+fn a_root_without_a_file_is_told_at_an_edge_of_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let base = folder.path();
+    std::fs::create_dir_all(base.join("default")).expect("made");
+    std::fs::write(base.join("default/g.xml"), "<graph>\n <edge from='a' to='b'/></graph>").expect("written");
+    let configuration = Configuration::open(&[base]).expect("opened");
+    let error = compile(&configuration, &BTreeMap::new(), &Evals::off()).expect_err("there is no node file");
+    assert!(error.to_string().starts_with("default/g.xml:2:2: cannot find node 'a'"), "{error}");
+}
+
 proptest! {
     #[test]
     fn any_value_reaches_stage_2_unchanged(value in any::<String>()) {

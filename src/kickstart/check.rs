@@ -21,6 +21,9 @@ pub trait Shelf: Sync {
     fn environment(&self, name: &str) -> bool;
 }
 
+/// The most findings of one file.
+pub(super) const FINDINGS_MAX: usize = 1000;
+
 /// A check of Kickstart files for one release.
 pub struct Check<'a> {
     /// The release whose language is asked for.
@@ -68,7 +71,14 @@ impl Check<'_> {
             while lines.next_if(|(passed, _)| *passed < number).is_some() {}
             lines.peek().filter(|(at, _)| *at == number).map_or("", |(_, line)| *line)
         };
-        findings.into_iter().map(|finding| place(finding, file, &mut line)).collect()
+        let more = findings.len() > FINDINGS_MAX;
+        findings.truncate(FINDINGS_MAX);
+        let mut findings: Vec<_> = findings.into_iter().map(|finding| place(finding, file, &mut line)).collect();
+        if more {
+            let message = format!("more is wrong in this file than the {FINDINGS_MAX} findings that are told");
+            findings.push(Finding::new(Severity::Error, "more", message).at(file, 1, 1));
+        }
+        findings
     }
 }
 

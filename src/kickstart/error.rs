@@ -32,7 +32,7 @@ pub enum KickstartError {
         order: String,
     },
     /// A condition that does not parse or cannot be judged.
-    #[error("{file}: condition '{condition}': {problem}")]
+    #[error("{file}: condition '{}': {problem}", crate::profile::cond::shown(.condition))]
     Condition {
         /// The node file it was written in.
         file: String,

@@ -1,7 +1,7 @@
 //! Golden cases of stage 2 and of `check`. `ROCKS_BLESS=1 cargo test kickstart::` writes the expected files anew; look
 //! at the difference.
 
-use super::{Check, Renderer, Scripts};
+use super::{Check, Memo, Renderer, Scripts};
 use crate::cluster::Release;
 use crate::profile::Profile;
 use std::collections::BTreeMap;
@@ -85,4 +85,13 @@ proptest::proptest! {
             }
         }
     }
+}
+
+#[test]
+fn a_file_has_so_many_findings_at_most() {
+    let memo = Memo::default();
+    let check = Check { release: Release::Rhel9, shelf: None, scripts: None, memo: &memo };
+    let found = check.run("ks.cfg", &"nosuch\n".repeat(super::check::FINDINGS_MAX + 10));
+    assert_eq!(found.len(), super::check::FINDINGS_MAX + 1);
+    assert_eq!(found.iter().filter(|finding| finding.code == "more").count(), 1);
 }

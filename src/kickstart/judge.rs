@@ -101,5 +101,6 @@ fn installs(element: &Element) -> bool {
 }
 
 fn told(error: CondError, element: &Element) -> KickstartError {
-    KickstartError::Condition { file: element.origin.file.to_string(), condition: error.condition, problem: error.what }
+    let file = if element.origin.file.is_empty() { "profile" } else { &*element.origin.file };
+    KickstartError::Condition { file: file.to_owned(), condition: error.condition, problem: error.what }
 }

@@ -247,7 +247,7 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(48))]
         #[test]
         fn values_arrive_in_the_installed_file_unchanged(
-            value in "([ -~\n\t]|[\u{a0}-\u{2fff}]|EOF|\n%end\n|\n%post\n|\r\n|'|\"|\\\\|\\$\\(false\\)|`|&|<){0,12}",
+            value in "([ -~\n\t]|[\u{80}-\u{2fff}]|[\u{e000}-\u{fffd}]|[\u{10000}-\u{10ffff}]|\u{feff}|\u{202e}|\\]\\]>|\\{\\{ x \\}\\}|\\{% if %\\}|\\{#|&amp;|%include /x|\n\n|\r|ROCKS-KS-POST\n|EOF|\n%end\n|\n%post\n|\r\n|'|\"|\\\\|\\$\\(false\\)|`|&|<){0,12}",
         ) {
             let folder = tempfile::tempdir().expect("a folder");
             let file = folder.path().join("conf/value");

@@ -16,7 +16,7 @@ pub const CONDITION_BYTES_MAX: usize = 4096;
 
 /// A condition that cannot be read or judged.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("condition '{condition}': {what}")]
+#[error("condition '{}': {what}", shown(.condition))]
 pub struct CondError {
     /// The condition as written.
     pub condition: String,
@@ -24,6 +24,19 @@ pub struct CondError {
     pub what: String,
     /// Where in the condition, in bytes; 0 where it only shows when judged.
     pub offset: usize,
+}
+
+/// The most of a condition that is shown where it is wrong, in characters.
+const SHOWN_CHARACTERS_MAX: usize = 200;
+
+/// A condition as messages show it, in one line that is not without end.
+pub fn shown(condition: &str) -> String {
+    let mut characters = condition.chars().map(|c| if c.is_control() { ' ' } else { c });
+    let mut text: String = characters.by_ref().take(SHOWN_CHARACTERS_MAX).collect();
+    if characters.next().is_some() {
+        text.push_str("...");
+    }
+    text
 }
 
 /// A condition that has been read.
@@ -377,5 +390,11 @@ mod tests {
                 condition.names();
             }
         }
+    }
+
+    #[test]
+    fn a_long_condition_is_shown_in_part() {
+        let error = Condition::parse(&"(\n".repeat(10_000)).expect_err("it does not end").to_string();
+        assert!(error.len() < 400 && error.contains("( ( ...'") && !error.contains('\n'), "{error}");
     }
 }
