@@ -57,7 +57,7 @@ fn hash_problem(text: &str) -> Option<&'static str> {
         return Some("it has no salt");
     }
     let counted = |salt: &&str| salt.strip_prefix("rounds=").is_some_and(|number| number.parse::<u32>().is_ok());
-    if !base64(digest) || !salts.iter().all(|salt| base64(salt) || counted(&salt)) {
+    if !base64(digest) || !salts.iter().all(|salt| base64(salt) || counted(salt)) {
         return Some("it has characters that no hash has");
     }
     (!lengths.contains(&digest.len())).then_some("its length is not that of its method")

@@ -199,7 +199,7 @@ impl<'a> Found<'a> {
         let is_zero =
             |text: &str| text.ends_with('0') && text.trim_start_matches(['+', '-']).bytes().all(|b| b == b'0');
         match self.arguments.value(option) {
-            Some(value) => !value.is_empty() && !(NUMBERS.contains(&option) && is_zero(value)),
+            Some(value) => !(value.is_empty() || NUMBERS.contains(&option) && is_zero(value)),
             None => self.has(option),
         }
     }
