@@ -162,7 +162,14 @@ impl<'a> Run<'a> {
                 self.error(line, "conflict", format!("'{name}' cannot be used together with '{other}'"));
             }
         }
-        self.seen.insert(same);
+        let is_first = self.seen.insert(same);
+        if name == "realm" {
+            let problem = rules::realm_problem(&command.words[1..]).map(|problem| format!("'realm': {problem}"));
+            problem.into_iter().for_each(|problem| self.error(line, "syntax", problem));
+            if !is_first {
+                self.error(line, "repeated", "'realm' is there twice".to_owned());
+            }
+        }
         if shape.free {
             return;
         }

@@ -70,7 +70,6 @@ pub(super) fn problems(command: &str, arguments: &Arguments, release: Release) -
         }
         "part" | "partition" => found.partition(release),
         "raid" => found.raid(release),
-        "realm" => found.realm(),
         "repo" => found.at_most_one(&["--baseurl", "--mirrorlist", "--metalink"]),
         "rescue" => found.excludes("--nomount", "--romount"),
         "rhsm" => {
@@ -158,7 +157,6 @@ pub(super) fn identity(command: &str, arguments: &Arguments) -> Option<String> {
         "zfcp" => format!("{} {} {}", option("--devnum"), option("--wwpn"), option("--fcplun")),
         "nvdimm" => format!("{} {} {}", word(), option("--namespace"), option("--blockdevs")),
         "stratisfs" => format!("{}/{}", option("--poolname"), option("--name")),
-        "realm" => "join".to_owned(),
         _ => return None,
     })
 }
@@ -386,12 +384,43 @@ impl<'a> Found<'a> {
             None => {}
         }
     }
+}
 
-    fn realm(&mut self) {
-        let words = &self.arguments.words;
-        self.when(words.first().map(String::as_str) != Some("join"), "the one action is 'join'");
-        self.when(words.len() != 2, "exactly one realm is joined");
+/// What is wrong with the words after `realm`: `join`, options that may be short for one, then exactly one realm.
+pub(super) fn realm_problem(words: &[String]) -> Option<String> {
+    const OPTIONS: [&str; 6] = [
+        "--client-software",
+        "--server-software",
+        "--membership-software",
+        "--one-time-password",
+        "--no-password",
+        "--computer-ou",
+    ];
+    let mut words = words.iter().map(String::as_str);
+    if words.next() != Some("join") {
+        return Some("the one action is 'join'".to_owned());
     }
+    let mut realms = 0;
+    while let Some(word) = words.next() {
+        // After the first word that is no option, none is one.
+        if word == "--" || word == "-" || !word.starts_with('-') || realms > 0 {
+            realms += usize::from(word != "--") + words.by_ref().count();
+            continue;
+        }
+        let (name, value) = word.split_once('=').map_or((word, None), |(name, value)| (name, Some(value)));
+        let meant: Vec<&str> = match OPTIONS.iter().find(|option| **option == name) {
+            Some(option) => vec![*option],
+            None => OPTIONS.into_iter().filter(|option| name.len() > 2 && option.starts_with(name)).collect(),
+        };
+        let [option] = meant[..] else { return Some(format!("'join' has no option '{name}'")) };
+        match (option, value) {
+            ("--no-password", None) | (_, Some(_)) if option != "--no-password" || value.is_none() => {}
+            ("--no-password", _) => return Some("option '--no-password' takes no value".to_owned()),
+            _ if words.next().is_none() => return Some(format!("option '{option}' needs a value")),
+            _ => {}
+        }
+    }
+    (realms != 1).then(|| "exactly one realm is joined".to_owned())
 }
 
 /// What is wrong with the name of a virtual interface.
