@@ -80,7 +80,7 @@ impl Routes {
         let turn = self.turns.take(request.peer.ip().to_canonical()).await;
         let shared = Arc::clone(&self.shared);
         // The place goes with the work, which goes on where its client has gone.
-        let work = move || (answer(&shared, &request), turn).0;
+        let work = move || (answer(&shared, &request).packed_for(&request.head.headers), turn).0;
         let answered = tokio::task::spawn_blocking(work).await;
         answered.unwrap_or_else(|_| Response::text(500, "this request failed; the frontend's log says why"))
     }

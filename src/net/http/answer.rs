@@ -15,7 +15,7 @@ pub(super) const HEAD_BYTES_MAX: usize = 32 << 10;
 /// What is read from a socket at a time, and booked at the rate.
 pub(super) const READ_BYTES: usize = 16 << 10;
 /// The longest answer that is taken whole into memory.
-const WHOLE_BYTES_MAX: u64 = 64 << 20;
+pub(super) const WHOLE_BYTES_MAX: u64 = 64 << 20;
 /// An answer goes on when it brings this much within that time: one that drips stands still.
 const STALL_BYTES: usize = 1 << 10;
 /// How the end of a body is known.

@@ -3,7 +3,8 @@
 //! A kept connection that turns out dead before the first byte of an answer is replaced once, silently; every other
 //! failure is told. Nothing is retried here: who asks knows whether another source is left.
 
-use super::answer::{Answer, AnswerHead, HEAD_BYTES_MAX, READ_BYTES};
+use super::answer::{Answer, AnswerHead, HEAD_BYTES_MAX, READ_BYTES, WHOLE_BYTES_MAX};
+use super::packed::{GZIP, unpacked};
 use super::stream::{self, Stream};
 use crate::net::NetError;
 use crate::net::rate::Bucket;
@@ -157,6 +158,18 @@ impl Client {
     /// Asks for a path and takes a good answer's body whole; an answer other than 200 is an error.
     pub async fn get_whole(&self, path: &str, headers: &[(&str, &str)]) -> Result<Bytes, NetError> {
         self.good(path, self.get(path, headers).await?).await
+    }
+
+    /// As [`Self::get_whole`], of a document that may come packed.
+    pub async fn get_document(&self, path: &str) -> Result<Bytes, NetError> {
+        let answer = self.get(path, &[("Accept-Encoding", GZIP)]).await?;
+        let is_packed = answer.headers.get("content-encoding").is_some_and(|coding| coding.eq_ignore_ascii_case(GZIP));
+        let bytes = self.good(path, answer).await?;
+        if !is_packed {
+            return Ok(bytes);
+        }
+        unpacked(&bytes, WHOLE_BYTES_MAX)
+            .ok_or_else(|| NetError::Exchange { url: self.url(path), why: "its gzip cannot be read".to_owned() })
     }
 
     /// Posts nothing, and takes a good answer's body whole, as [`Self::get_whole`] does.

@@ -9,6 +9,7 @@ pub mod client;
 mod conversation;
 mod head;
 mod overseer;
+mod packed;
 mod range;
 mod response;
 mod sender;

@@ -39,6 +39,9 @@ const READ_BYTES: usize = 16 << 10;
 /// kernel lets it grow to megabytes: they stand in the queue of the link, every request and every word of a new piece
 /// waits behind them for tens of milliseconds, and pieces count as sent that nobody has.
 const SEND_BUFFER_BYTES: usize = 32 << 10;
+/// How a socket finds its rate, where the kernel has it. One that paces by what it measured before (BBR, the default of
+/// some systems) sends the next piece of a connection at the rate of its share then, though the link is free now.
+const CONGESTION_CONTROL: &[u8] = b"cubic";
 /// A booking at a rate.
 const PACED_BYTES_MAX: usize = 16 << 10;
 
@@ -119,7 +122,10 @@ pub(super) async fn receive_handshake(tcp: &TcpStream) -> std::io::Result<(Hands
 /// Starts the two tasks of a connection.
 pub(super) fn start(tcp: TcpStream, rest: BytesMut, (peer, address): (PeerKey, SocketAddr), common: &Common) -> Link {
     // Where the kernel refuses, blocks only count as sent sooner than they are.
-    let _ = socket2::SockRef::from(&tcp).set_send_buffer_size(SEND_BUFFER_BYTES);
+    let socket = socket2::SockRef::from(&tcp);
+    let _ = socket.set_send_buffer_size(SEND_BUFFER_BYTES);
+    let _ = socket.set_tcp_congestion(CONGESTION_CONTROL);
+    drop(socket);
     let (from, to) = tcp.into_split();
     let (out, outgoing) = mpsc::channel(OUT_MAX);
     let expected = Expected::default();

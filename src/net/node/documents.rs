@@ -40,7 +40,7 @@ impl Documents {
                 .map_err(|error| NetError::Said(format!("the frontend's token cannot be read: {error}")))?;
             client.set_token(answer.token);
         }
-        let xml = patiently(begun, options.patience, || client.get_whole("/install/profile", &[])).await?;
+        let xml = patiently(begun, options.patience, || client.get_document("/install/profile")).await?;
         let (manifest, metainfo) = loop {
             match Self::told(client, options, begun).await {
                 Ok(told) => break told,
@@ -63,14 +63,14 @@ impl Documents {
         begun: Instant,
     ) -> Result<(Manifest, Option<(Metainfo, String)>), NetError> {
         let spoilt = |url: &str, why: String| NetError::Exchange { url: url.to_owned(), why };
-        let manifest = patiently(begun, options.patience, || client.get_whole("/install/manifest", &[])).await?;
+        let manifest = patiently(begun, options.patience, || client.get_document("/install/manifest")).await?;
         let manifest: Manifest = serde_json::from_slice(&manifest)
             .map_err(|error| spoilt("/install/manifest", format!("the manifest cannot be read: {error}")))?;
         if manifest.token.is_some() {
             client.set_token(manifest.token.clone());
         }
         let Some(told) = &manifest.distribution else { return Ok((manifest, None)) };
-        let bytes = patiently(begun, options.patience, || client.get_whole(&told.metainfo_path, &[])).await?;
+        let bytes = patiently(begun, options.patience, || client.get_document(&told.metainfo_path)).await?;
         let metainfo = Metainfo::parse(&bytes).map_err(|error| spoilt(&told.metainfo_path, error.to_string()))?;
         if metainfo.info_hash().to_string() != told.info_hash {
             let why = "the metainfo is not the one that the manifest names".to_owned();

@@ -1,0 +1,87 @@
+//! Documents that leave packed (gzip, RFC 9110 8.4.1) where the client takes that: what a thousand machines ask for in
+//! one second is a good part of what the frontend's link carries before the first package.
+
+use super::head::Headers;
+use super::response::{Body, Response, Segment};
+use bytes::Bytes;
+use flate2::Compression;
+use flate2::read::GzDecoder;
+use flate2::write::GzEncoder;
+use std::io::{Read, Write};
+
+/// A shorter body leaves as it is.
+const PACKED_BYTES_MIN: usize = 512;
+/// The word for it in `Accept-Encoding` and `Content-Encoding`.
+pub(super) const GZIP: &str = "gzip";
+
+impl Response {
+    /// The same answer, packed where its body is worth it and the client takes it.
+    pub fn packed_for(mut self, headers: &Headers) -> Self {
+        let Body::Whole(Segment::Bytes(body)) = &self.body else { return self };
+        if self.status != 200 || body.len() < PACKED_BYTES_MIN || !takes_gzip(headers) {
+            return self;
+        }
+        let mut packed = GzEncoder::new(Vec::with_capacity(body.len() / 3), Compression::fast());
+        let Ok(packed) = packed.write_all(body).and_then(|()| packed.finish()) else { return self };
+        self.body = Body::Whole(Segment::Bytes(packed.into()));
+        self.with("Content-Encoding", GZIP).with("Vary", "Accept-Encoding")
+    }
+}
+
+/// Whether a client says that it takes gzip. One that names a weight is taken to mean it, unless the weight is nought.
+fn takes_gzip(headers: &Headers) -> bool {
+    let codings = headers.get("accept-encoding").unwrap_or_default().split(',');
+    codings.map(|coding| coding.split_once(';').unwrap_or((coding, ""))).any(|(name, weight)| {
+        let weight = weight.trim().strip_prefix("q=").map(|weight| weight.trim().parse::<f32>());
+        name.trim().eq_ignore_ascii_case(GZIP) && !matches!(weight, Some(Ok(0.0) | Err(_)))
+    })
+}
+
+/// The bytes that were packed; none where they are no gzip or would be longer than this.
+pub(super) fn unpacked(packed: &[u8], bytes_max: u64) -> Option<Bytes> {
+    let mut bytes = Vec::new();
+    GzDecoder::new(packed).take(bytes_max + 1).read_to_end(&mut bytes).ok()?;
+    (bytes.len() as u64 <= bytes_max).then(|| bytes.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::http::RequestHead;
+
+    fn asked(accept: &str) -> Headers {
+        let text = format!("GET / HTTP/1.1\r\nHost: f\r\nAccept-Encoding: {accept}\r\n\r\n");
+        RequestHead::decode(text.as_bytes()).expect("a head").expect("whole").0.headers
+    }
+
+    fn body(response: &Response) -> &[u8] {
+        match &response.body {
+            Body::Whole(Segment::Bytes(bytes)) => bytes,
+            _ => panic!("no bytes"),
+        }
+    }
+
+    #[test]
+    fn what_is_packed_is_the_same_after_it_and_shorter() {
+        let text = "the same line again and again\n".repeat(100);
+        let packed = Response::new(200, "text/xml", text.clone()).packed_for(&asked("deflate, gzip;q=0.5"));
+        assert!(packed.headers.contains(&("Content-Encoding", "gzip".to_owned())));
+        assert!(body(&packed).len() < text.len() / 10, "{}", body(&packed).len());
+        assert_eq!(unpacked(body(&packed), text.len() as u64).as_deref(), Some(text.as_bytes()));
+        assert_eq!(unpacked(body(&packed), text.len() as u64 - 1), None, "no bombs");
+        assert_eq!(unpacked(&body(&packed)[..40], 1 << 20), None, "cut off");
+        assert_eq!(unpacked(b"no gzip at all", 1 << 20), None);
+    }
+    #[test]
+    fn only_who_takes_it_gets_it_packed() {
+        let text = "the same line again and again\n".repeat(100);
+        for accept in ["", "identity", "gzip;q=0", "gzipped", "br, gzip; q=0.0"] {
+            let plain = Response::new(200, "text/xml", text.clone()).packed_for(&asked(accept));
+            assert_eq!(body(&plain), text.as_bytes(), "{accept}");
+        }
+        let short = Response::new(200, "text/xml", "short").packed_for(&asked("gzip"));
+        assert_eq!(body(&short), b"short");
+        let failed = Response::new(500, "text/plain", text.clone()).packed_for(&asked("gzip"));
+        assert_eq!(body(&failed), text.as_bytes());
+    }
+}
