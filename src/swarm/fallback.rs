@@ -23,6 +23,12 @@ const DESPERATE_AFTER: Duration = Duration::from_secs(1);
 const ALONE_AFTER: Duration = Duration::from_millis(300);
 /// What the installer has waited for so long is fetched over HTTP if nobody sends it.
 const DEMAND_OVER_HTTP_AFTER: Duration = Duration::from_millis(1000);
+/// Both times grow with the time between two pieces, or a slow link alone would lead a whole herd to the web seed, and
+/// what it takes is missing where pieces come from that nobody has; and before the first piece has come from a frontend
+/// that is there, since each of many must wait for its turn.
+const PATIENCE_GAPS: u32 = 32;
+const PATIENCE_MAX: Duration = Duration::from_secs(4);
+const PATIENCE_AT_FIRST: Duration = Duration::from_secs(2);
 /// After a failure the web seed is left alone for so long, doubled each time up to that.
 const HTTP_RETRY_MIN: Duration = Duration::from_millis(200);
 const HTTP_RETRY_MAX: Duration = Duration::from_secs(5);
@@ -141,9 +147,10 @@ impl Session {
         let has_http = self.pieces.flights().iter().any(|flight| flight.source == Source::WebSeed);
         let is_alone = self.peers.iter().all(|peer| peer.have().is_none() && !peer.is_frontend)
             && !(self.contacts.frontend_may_come() && starving_for.is_some_and(|time| time < ALONE_AFTER));
-        let is_starving = starving_for.is_some_and(|time| time >= DESPERATE_AFTER);
-        let waits_too_long =
-            self.fallback.demanded_at.is_some_and(|at| now.saturating_sub(at) >= DEMAND_OVER_HTTP_AFTER);
+        let patience = self.http_patience();
+        let is_starving = starving_for.is_some_and(|time| time >= DESPERATE_AFTER.max(patience));
+        let waits_too_long = (self.fallback.demanded_at)
+            .is_some_and(|at| now.saturating_sub(at) >= DEMAND_OVER_HTTP_AFTER.max(patience));
         let at_once = match (is_alone && (has_http || starving_for.is_some()), is_starving || waits_too_long) {
             (true, _) => HTTP_ALONE,
             (false, true) => HTTP_BESIDE_PEERS,
@@ -156,6 +163,15 @@ impl Session {
         self.fetch_pieces(now, at_once, waits_too_long && !is_starving && !is_alone);
     }
 
+    /// How long others are given, if that is longer than the times for links of the usual rates.
+    fn http_patience(&self) -> Duration {
+        match (self.pace.is_known(), self.peers.frontend()) {
+            (true, _) => (self.pace.gap() * PATIENCE_GAPS).min(PATIENCE_MAX),
+            (false, Some(_)) => PATIENCE_AT_FIRST,
+            (false, None) => Duration::ZERO,
+        }
+    }
+
     fn fetch_pieces(&mut self, now: Duration, at_once: usize, only_demanded: bool) {
         let flying = self.pieces.flights().iter().filter(|flight| flight.source == Source::WebSeed).count();
         for _ in flying..at_once {
@@ -166,7 +182,7 @@ impl Session {
                 if only_demanded { None } else { idle().find(nobody_has).or_else(|| idle().next()) }
             });
             let Some(piece) = piece else { return };
-            self.pieces.fly(Flight::new(now, piece, Source::WebSeed, FlightKind::Normal));
+            self.pieces.fly(Flight::new(now, piece, Source::WebSeed, FlightKind::Http));
             self.peers.count_useful(piece, false);
             self.act(Action::FetchHttp { piece });
         }

@@ -35,6 +35,8 @@ pub(super) enum FlightKind {
     Demanded,
     /// The frontend offered it, which no window counts.
     Offer,
+    /// It comes over HTTP, which has limits of its own: what hangs there keeps nobody from asking peers.
+    Http,
 }
 
 impl Flight {
@@ -60,6 +62,7 @@ pub(super) struct Fresh {
     pub(super) normal: usize,
     pub(super) demanded: usize,
     pub(super) offers: usize,
+    pub(super) http: usize,
 }
 
 impl Fresh {
@@ -68,6 +71,7 @@ impl Fresh {
             FlightKind::Normal => &mut self.normal,
             FlightKind::Demanded => &mut self.demanded,
             FlightKind::Offer => &mut self.offers,
+            FlightKind::Http => &mut self.http,
         }
     }
 

@@ -84,17 +84,22 @@ impl Session {
             self.crossing.remove(&piece);
         }
         if !is_frontend {
-            self.count_in(piece, is_mate);
+            self.count_in(now, key, piece, is_mate);
         }
         if is_idle {
             self.fill(now);
         }
     }
 
-    fn count_in(&mut self, piece: PieceIndex, is_mate: bool) {
+    fn count_in(&mut self, now: Duration, key: PeerKey, piece: PieceIndex, is_mate: bool) {
         self.pieces.count(piece, is_mate, true);
-        if self.is_seed() {
-            self.offers.had(piece);
+        if self.is_seed()
+            && self.offers.had(piece, key)
+            && let Some(peer) = self.peers.get_mut(key)
+        {
+            peer.rest.offers.remove(&piece);
+            self.offers.wants_changed();
+            self.offer(now);
         }
     }
 
@@ -112,7 +117,7 @@ impl Session {
         let (is_mate, is_frontend) = (peer.is_mate, peer.is_frontend);
         if !is_frontend {
             for piece in field.iter() {
-                self.count_in(piece, is_mate);
+                self.count_in(now, key, piece, is_mate);
             }
         }
         self.peers.open(key, field);

@@ -13,6 +13,7 @@ mod fallback;
 mod flights;
 mod incoming;
 mod message;
+mod news;
 mod offers;
 mod pace;
 mod peers;

@@ -109,12 +109,17 @@ impl Offers {
         }
     }
 
-    /// A peer has a piece now.
-    pub(super) fn had(&mut self, piece: PieceIndex) {
+    /// A peer has a piece now. Says whether an offer of it to this very peer is void: it got the piece elsewhere and will
+    /// never ask, and an offer that nobody takes keeps a place from all others.
+    pub(super) fn had(&mut self, piece: PieceIndex, peer: PeerKey) -> bool {
         self.fresh.remove(piece);
-        if self.out.get(&piece).is_some_and(|offer| offer.is_sent) {
+        let Some(offer) = self.out.get(&piece) else { return false };
+        let (is_sent, is_void) = (offer.is_sent, offer.peer == peer && !offer.is_sent && !offer.is_requested);
+        if is_sent || is_void {
             self.out.remove(&piece);
         }
+        self.unsent -= usize::from(is_void);
+        is_void
     }
 
     /// What a peer wants has changed.

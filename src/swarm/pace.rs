@@ -6,10 +6,13 @@ use std::time::Duration;
 /// Piece times kept for the median.
 const SAMPLES: usize = 16;
 /// Pieces in flight before anything is known.
-const WINDOW_AT_FIRST: usize = 6;
+const WINDOW_AT_FIRST: usize = 4;
 /// Pieces in flight beside those that the latency needs: with short queues many requests are turned down, so enough of
 /// them must be out for one to be served at any time.
-const WINDOW_BASE: usize = 6;
+const WINDOW_BASE: usize = 4;
+/// Pieces in flight for each round trip in the time of a piece: so many requests are turned down one after the other until
+/// one is served.
+const WINDOW_PER_ROUND_TRIP: f64 = 5.0;
 /// A piece is overdue after this many median times, but never before [`OVERDUE_MIN`].
 const OVERDUE_PIECE_TIMES: u32 = 8;
 const OVERDUE_MIN: Duration = Duration::from_millis(50);
@@ -25,6 +28,8 @@ pub(super) struct Pace {
     count: usize,
     median_micros: u32,
     least_micros: u32,
+    /// The shortest time in which a request was turned down: a round trip without payload.
+    round_trip_micros: Option<u32>,
     /// When the last piece came, and the smoothed time between two.
     came_at: Option<Duration>,
     gap_micros: f64,
@@ -38,6 +43,7 @@ impl Default for Pace {
             count: 0,
             median_micros: 0,
             least_micros: 0,
+            round_trip_micros: None,
             came_at: None,
             gap_micros: 0.0,
             window: WINDOW_AT_FIRST,
@@ -67,12 +73,23 @@ impl Pace {
         self.window = self.fitting_window();
     }
 
+    /// A request made `took` ago was turned down.
+    pub(super) fn turned_down(&mut self, took: Duration) {
+        let took = took.as_micros().min(u128::from(u32::MAX)) as u32;
+        self.round_trip_micros = Some(self.round_trip_micros.map_or(took, |least| least.min(took)));
+    }
+
     /// The median time of a piece.
     pub(super) fn piece_time(&self) -> Duration {
         match self.count {
             0 => PIECE_TIME_AT_FIRST,
             _ => Duration::from_micros(u64::from(self.median_micros)),
         }
+    }
+
+    /// Whether a piece has come yet.
+    pub(super) fn is_known(&self) -> bool {
+        self.count > 0
     }
 
     /// The time between two pieces: what a piece takes on our own link when it is full. Before that is known a short
@@ -84,8 +101,8 @@ impl Pace {
         }
     }
 
-    /// Pieces to have in flight: twice what the latency of an answer, its own transfer taken off, holds at the present
-    /// rate, and [`WINDOW_BASE`] more. The latency is the least ever seen: later ones have queues in them, and a window
+    /// Pieces to have in flight: [`WINDOW_BASE`], twice what the latency of an answer, its own transfer taken off, holds at
+    /// the present rate, and more where a round trip is a good part of the time between two pieces. The latency is the least ever seen: later ones have queues in them, and a window
     /// that grows with queues makes them longer.
     pub(super) fn window(&self) -> usize {
         self.window
@@ -96,7 +113,9 @@ impl Pace {
             return WINDOW_AT_FIRST;
         }
         let latency = (f64::from(self.least_micros) - self.gap_micros).max(0.0);
-        let pieces = (2.0 * latency / self.gap_micros).ceil() as usize + WINDOW_BASE;
+        let refused = f64::from(self.round_trip_micros.unwrap_or(0)) * WINDOW_PER_ROUND_TRIP;
+        let pieces =
+            ((2.0 * latency / self.gap_micros).ceil() + (refused / self.gap_micros).round()) as usize + WINDOW_BASE;
         pieces.clamp(config::IN_FLIGHT_MIN, config::IN_FLIGHT_MAX)
     }
 
@@ -131,6 +150,10 @@ mod tests {
         assert_eq!(pace(20, 20).window(), WINDOW_BASE);
         assert_eq!(pace(50, 20).window(), WINDOW_BASE + 3);
         assert_eq!(pace(500, 20).window(), config::IN_FLIGHT_MAX);
+        let mut far = pace(20, 20);
+        [9, 4, 5].into_iter().for_each(|millis| far.turned_down(Duration::from_millis(millis)));
+        far.came(Duration::from_secs(2), Duration::from_millis(20), false);
+        assert_eq!(far.window(), WINDOW_BASE + 1, "4 ms are a fifth of 20 ms");
         assert_eq!(pace(20, 20).reassign_after(), config::REASSIGN_MIN);
         assert_eq!(pace(2000, 200).reassign_after(), Duration::from_secs(16));
     }

@@ -56,7 +56,7 @@ pub(super) struct Rest {
     pub(super) queue: VecDeque<Block>,
     /// What is being sent to it.
     pub(super) sending: Option<Sending>,
-    /// Pieces it is not yet told of (the frontend is told now and then).
+    /// Pieces it is not yet told of: no more than there are.
     pub(super) untold: Vec<PieceIndex>,
     pub(super) nonsense: u32,
 

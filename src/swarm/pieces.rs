@@ -88,6 +88,10 @@ impl Pieces {
     pub(super) fn availability(&self, piece: PieceIndex) -> u16 {
         self.availability[piece.get() as usize]
     }
+    /// How many mates of the own rack have a piece.
+    pub(super) fn mates(&self, piece: PieceIndex) -> u16 {
+        self.mates[piece.get() as usize]
+    }
     pub(super) fn has_mate(&self, piece: PieceIndex) -> bool {
         self.mates[piece.get() as usize] > 0
     }

@@ -23,7 +23,7 @@ const SILENCES_MAX: u32 = 4;
 pub(super) const CROSSING_MAX: usize = 1024;
 
 /// A peer that turned a request down is asked again after about so many times the time between two pieces.
-const REJECTED_GAPS: u32 = 3;
+const REJECTED_GAPS: u32 = 8;
 
 /// What to ask of whom, and why.
 struct Choice {
@@ -342,7 +342,7 @@ impl Session {
             self.crossing.remove(&piece);
             self.act(Action::PieceDone { piece });
             self.tell(now, piece);
-            self.check_done();
+            self.check_done(now);
         } else {
             self.totals.wasted_bytes += u64::from(self.layout.payload_len(piece));
             self.peers.count_useful(piece, true);
@@ -389,6 +389,7 @@ impl Session {
         }
         self.wake_at(now + backoff);
         if let Some(mut flight) = self.give_up(piece, source) {
+            self.pace.turned_down(now.saturating_sub(flight.asked_at));
             // What was turned down need not be taken back.
             flight.waiting.retain(|waiting| RawBlock::of(*waiting) != block);
             self.take_back(piece, &flight);

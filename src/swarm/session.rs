@@ -1,7 +1,7 @@
 //! The state machine itself: what it consists of, how events are handed out, and its connections.
 //!
-//! The parts of its behaviour stand in files of their own: what peers say in `incoming`, what is asked of whom in
-//! `requests`, what is sent to whom in `uploads`, what a seed offers in `offers`, the ways out when nobody has what is
+//! The parts of its behaviour stand in files of their own: what peers say in `incoming`, what they are told of pieces
+//! gained in `news`, what is asked of whom in `requests`, what is sent to whom in `uploads`, what a seed offers in `offers`, the ways out when nobody has what is
 //! missing in `fallback`, whom to connect to in `contacts`.
 
 use super::config::{NONSENSE_MAX, Role, SessionConfig};
@@ -11,6 +11,7 @@ use super::event::{Action, AnnounceEvent, Direction, Event, PeerKey, Reason, Sou
 use super::extension::{self, Handshake};
 use super::fallback::Fallback;
 use super::message::Message;
+use super::news::News;
 use super::offers::Offers;
 use super::pace::Pace;
 use super::peers::{Peer, Peers};
@@ -23,8 +24,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// The frontend hears of pieces gained after this time, many at once: it only has to know that they are not lost.
-const TELL_FRONTEND_EVERY: Duration = Duration::from_millis(100);
 /// A connection on which we said nothing for so long gets a keep-alive.
 const KEEP_ALIVE_EVERY: Duration = Duration::from_secs(100);
 /// A peer that said nothing for so long is gone.
@@ -67,7 +66,8 @@ pub struct Session {
     pub(super) actions: VecDeque<Action>,
     deadline: Option<Duration>,
     keep_alive_at: Duration,
-    tell_frontend_at: Option<Duration>,
+    /// What peers are to be told by and by.
+    pub(super) news: News,
     set_done: bool,
 }
 
@@ -92,7 +92,7 @@ impl Session {
             actions: VecDeque::new(),
             deadline: Some(Duration::ZERO),
             keep_alive_at: Duration::ZERO,
-            tell_frontend_at: None,
+            news: News::default(),
             set_done: is_seed,
             config,
             layout,
@@ -355,7 +355,7 @@ impl Session {
             }
             self.show_interest();
         }
-        self.check_done();
+        self.check_done(now);
         self.fill(now);
     }
 
@@ -396,7 +396,7 @@ impl Session {
                 self.tell(now, piece);
             }
         }
-        self.check_done();
+        self.check_done(now);
     }
 
     pub(super) fn say_want(&mut self, key: PeerKey) {
@@ -407,45 +407,13 @@ impl Session {
         self.say(key, Message::Extended { id, payload: wanted.to_bytes() });
     }
 
-    /// Tells of a piece that is held now: peers at once, the frontend by and by, nobody who has it.
-    pub(super) fn tell(&mut self, now: Duration, piece: PieceIndex) {
-        if let Some(key) = self.peers.frontend().map(|peer| peer.key)
-            && let Some(frontend) = self.peers.get_mut(key)
-        {
-            frontend.rest.untold.push(piece);
-            self.tell_frontend_at.get_or_insert(now + TELL_FRONTEND_EVERY);
-        }
-        let hears = |at| !self.peers.at(at).upload_only && !self.peers.at(at).is_frontend;
-        let hearing = self.peers.without(piece).filtered(hears);
-        // In an order that changes: who hears first asks first, and it must not always be the same ones.
-        let first = self.random.below(hearing.count() as u64) as usize;
-        for at in hearing.skip(first).chain(hearing.take(first)) {
-            let peer = self.peers.at_mut(at);
-            peer.said_at = now;
-            self.actions.push_back(Action::Send { peer: peer.key, message: Message::Have(piece.get()) });
-        }
-        if let Some(at) = self.tell_frontend_at {
-            self.wake_at(at);
-        }
-    }
-
-    fn tell_frontend(&mut self) {
-        self.tell_frontend_at = None;
-        for peer in self.peers.iter_mut().filter(|peer| peer.is_frontend) {
-            let key = peer.key;
-            for piece in peer.rest.untold.drain(..) {
-                self.actions.push_back(Action::Send { peer: key, message: Message::Have(piece.get()) });
-            }
-        }
-    }
-
     /// Says so when everything wanted is held, to the driver, the tracker and the peers (BEP 21).
-    pub(super) fn check_done(&mut self) {
+    pub(super) fn check_done(&mut self, now: Duration) {
         if self.set_done || !self.is_complete() || !self.contacts.has_started() {
             return;
         }
         self.set_done = true;
-        self.tell_frontend();
+        self.tell_all(now);
         self.act(Action::SetDone);
         self.contacts.complete();
         let interested: Vec<(PeerKey, bool)> =
@@ -485,11 +453,7 @@ impl Session {
     /// Does what is due by time alone, and finds out when something will be due again.
     fn look_around(&mut self, now: Duration) {
         self.deadline = None;
-        match self.tell_frontend_at {
-            Some(at) if at <= now => self.tell_frontend(),
-            Some(at) => self.wake_at(at),
-            None => {}
-        }
+        self.tell_what_is_due(now);
         self.check_flights(now);
         self.check_uploads(now);
         self.check_offers(now);

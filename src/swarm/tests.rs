@@ -208,6 +208,56 @@ fn a_seed_offers_each_piece_once_and_nothing_that_nobody_wants() {
     assert!(bench.closed.is_empty(), "{:?}", bench.closed);
 }
 
+#[test]
+fn an_offer_of_what_the_machine_got_elsewhere_makes_room_for_another() {
+    let mut bench = Bench::new(SessionConfig::seed(id(200)));
+    let peer = bench.connect(2, true);
+    bench.say(peer, Message::HaveNone);
+    bench.say(peer, Message::Extended { id: 0, payload: ours() });
+    let offers = |bench: &Bench| -> Vec<u32> {
+        let offered = |(_, message): &(PeerKey, Message)| match message {
+            Message::Have(piece) => Some(*piece),
+            _ => None,
+        };
+        bench.said.iter().filter_map(offered).collect()
+    };
+    let first = offers(&bench);
+    assert!((first.len() as u32) < PIECES, "a peer is not offered everything at once: {first:?}");
+    bench.say(peer, Message::Have(first[0]));
+    assert_eq!(offers(&bench).len(), first.len() + 1, "it will never ask for that one");
+}
+
+#[test]
+fn news_of_a_piece_that_many_have_waits_and_goes_out_together() {
+    let mut bench = Bench::machine();
+    let everybody: Vec<PeerKey> = (2..8).map(|n| bench.connect(n, true)).collect();
+    let (having, lacking) = everybody.split_at(4);
+    let mut two = Bitfield::none(PIECES);
+    let _ = [0, 1].map(|piece| two.insert(layout().index(piece).expect("there are thirteen")));
+    for (at, &peer) in everybody.iter().enumerate() {
+        let first = if at == 0 { Message::Bitfield(two.to_bytes()) } else { Message::HaveNone };
+        bench.say(peer, first);
+        bench.say(peer, Message::Extended { id: 0, payload: ours() });
+        bench.say(peer, Message::Unchoke);
+    }
+    // Piece 0 is common, piece 1 is not.
+    for &peer in &having[1..] {
+        bench.say(peer, Message::Have(0));
+    }
+    bench.said.clear();
+    everybody.iter().for_each(|peer| bench.answer(*peer, true));
+    let told = |bench: &Bench, piece: u32| -> Vec<PeerKey> {
+        let news = bench.said.iter().filter(|(_, message)| *message == Message::Have(piece));
+        news.map(|(peer, _)| *peer).collect::<std::collections::BTreeSet<_>>().into_iter().collect()
+    };
+    assert_eq!(bench.done.len(), 2);
+    assert_eq!(told(&bench, 1), everybody[1..], "the first ones to have a piece are known at once");
+    assert_eq!(told(&bench, 0), [], "four others have it");
+    bench.say(lacking[0], Message::Have(0));
+    bench.pass(Duration::from_secs(1));
+    assert_eq!(told(&bench, 0), lacking[1..], "who has it meanwhile need not hear of it");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 
