@@ -83,6 +83,8 @@ pub(crate) fn is_a_link_of_it(words: &[String]) -> Result<bool> {
                 Err(_) => std::thread::sleep(Duration::from_millis(20)),
             }
         };
+        // What most systems have, where ours may set it: BBR, which some have, does not fill these links.
+        let _ = socket2::SockRef::from(&stream).set_tcp_congestion(b"cubic");
         let block = vec![0; 256 << 10];
         loop {
             stream.write_all(&block)?;
