@@ -43,9 +43,17 @@ pub(super) struct Fallback {
     asked_demand_at: Option<Duration>,
     http_not_before: Duration,
     http_failures: u32,
+    /// How much longer than others this machine waits before it takes what the installer waits for over HTTP, of
+    /// [`DEMAND_OVER_HTTP_AFTER`]: one lost piece can hold up all installers at the same moment, and whoever gets it first
+    /// passes it on.
+    turn: f64,
 }
 
 impl Fallback {
+    /// With its turn among the machines, from 0 to 1.
+    pub(super) fn new(turn: f64) -> Self {
+        Self { turn, ..Self::default() }
+    }
     pub(super) fn starving(&mut self, now: Duration, is_starving: bool) {
         match is_starving {
             true => _ = self.starving_since.get_or_insert(now),
@@ -149,8 +157,11 @@ impl Session {
             && !(self.contacts.frontend_may_come() && starving_for.is_some_and(|time| time < ALONE_AFTER));
         let patience = self.http_patience();
         let is_starving = starving_for.is_some_and(|time| time >= DESPERATE_AFTER.max(patience));
+        let demand_patience = DEMAND_OVER_HTTP_AFTER.max(patience);
+        // Without peers nobody could pass it on.
+        let turn = if is_alone { 0.0 } else { self.fallback.turn };
         let waits_too_long = (self.fallback.demanded_at)
-            .is_some_and(|at| now.saturating_sub(at) >= DEMAND_OVER_HTTP_AFTER.max(patience));
+            .is_some_and(|at| now.saturating_sub(at) >= demand_patience + DEMAND_OVER_HTTP_AFTER.mul_f64(turn));
         let at_once = match (is_alone && (has_http || starving_for.is_some()), is_starving || waits_too_long) {
             (true, _) => HTTP_ALONE,
             (false, true) => HTTP_BESIDE_PEERS,

@@ -84,7 +84,7 @@ impl Session {
             pace: Pace::default(),
             uploads: Uploads::default(),
             offers: Offers::new(if is_seed { layout.piece_count() } else { 0 }),
-            fallback: Fallback::default(),
+            fallback: Fallback::new(random.unit()),
             demand: Demand::default(),
             crossing: BTreeMap::new(),
             senders: BTreeMap::new(),
