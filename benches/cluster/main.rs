@@ -1,5 +1,6 @@
 //! The cluster on emulated links: `cargo bench --bench cluster -- [--machines N] [--rate R] [--size S] [--runs K]
-//! [--peers rocks,http,aria2,transmission,libtorrent] [--limit SECS] [--output DIR]`.
+//! [--peers rocks,http,aria2,transmission,libtorrent] [--limit SECS] [--output DIR]`, or `-- --pairs K` for one machine
+//! alone beside plain HTTP.
 //!
 //! Builds network namespaces on a bridge, one for the frontend and one a machine, with links limited both ways by tc, and
 //! lets all machines install the same bytes: the real `rocks serve`, `track` and N times `fetch --everything`; then, in
@@ -14,6 +15,8 @@
 
 #![expect(clippy::print_stdout, reason = "a benchmark's result is what it prints")]
 
+mod cost;
+mod lone;
 mod peers;
 mod race;
 mod ring;
@@ -38,6 +41,8 @@ struct Options {
     peers: Vec<Peer>,
     limit: Duration,
     output: PathBuf,
+    /// Pairs of one machine alone, instead of a race of all.
+    pairs: Option<usize>,
 }
 
 impl Options {
@@ -50,6 +55,7 @@ impl Options {
             peers: Peer::ALL.to_vec(),
             limit: Duration::from_secs(300),
             output: ".".into(),
+            pairs: None,
         };
         let mut words = words.iter().filter(|word| *word != "--bench");
         while let Some(word) = words.next() {
@@ -62,11 +68,12 @@ impl Options {
                 "--peers" => options.peers = value.split(',').map(Peer::parse).collect::<Result<_>>()?,
                 "--limit" => options.limit = Duration::from_secs(value.parse()?),
                 "--output" => options.output = value.into(),
+                "--pairs" => options.pairs = Some(value.parse()?),
                 _ => bail!("'{word}' is no option; they stand at the head of benches/cluster/main.rs"),
             }
         }
         ensure!((1..=wires::MACHINES_MAX).contains(&options.machines), "1 to {} machines", wires::MACHINES_MAX);
-        ensure!(options.runs >= 1, "at least one run");
+        ensure!(options.runs >= 1 && options.pairs != Some(0), "at least one run");
         Ok(options)
     }
 }
@@ -95,6 +102,7 @@ impl Row {
         self.all.iter().any(|all| matches!(all.finish, Finish::Stopped { .. }))
     }
 
+    /// A client's processor time is told for each GB on its link, both ways together.
     fn cells(&self) -> Vec<String> {
         let least = if self.is_stopped() { ">" } else { "" };
         let each = |all: &race::Outcome| match all.finish {
@@ -103,6 +111,7 @@ impl Row {
         };
         let spread: Vec<String> = self.all.iter().map(each).collect();
         let busy = median(self.all.iter().map(|all| all.busy_share)) * 100.0;
+        let peak = median(self.all.iter().map(|all| all.peak_bytes as f64)) / 1e6;
         vec![
             self.peer.told().into(),
             format!("{:.2}", self.one_secs),
@@ -112,12 +121,25 @@ impl Row {
             format!("{least}{:.2}", self.copies()),
             spread.join(" "),
             format!("{busy:.0} %"),
+            format!("{:.2}", median(self.all.iter().map(|all| all.cpu_secs_per_gb))),
+            format!("{peak:.0}"),
         ]
     }
 }
 
 /// The table's headings.
-const HEADINGS: [&str; 8] = ["how", "one s", "all s", "all/one", "all/line", "copies", "each run s", "CPU busy"];
+const HEADINGS: [&str; 10] = [
+    "how",
+    "one s",
+    "all s",
+    "all/one",
+    "all/line",
+    "copies",
+    "each run s",
+    "CPU busy",
+    "client's CPU s/GB",
+    "client's peak MB",
+];
 
 fn median(values: impl Iterator<Item = f64>) -> f64 {
     let mut values: Vec<f64> = values.collect();
@@ -142,6 +164,12 @@ fn main() -> Result<()> {
 fn measure(options: &Options, folder: &Path, interrupted: &AtomicBool) -> Result<()> {
     let Options { machines, rate, size, .. } = options;
     let bytes = Bytes::make(&folder.join("tree"), *size)?;
+    if let Some(pairs) = options.pairs {
+        let wires = Wires::up(1, *rate)?;
+        println!("one machine, a link of {rate} both ways, {}", ByteSize::from_bytes(bytes.total));
+        let place = Place { options, bytes: &bytes, wires: &wires, folder, interrupted };
+        return lone::pairs(pairs, place.line(), |peer, number| place.run(peer, 1, number));
+    }
     let wires = Wires::up(*machines, *rate)?;
     println!(
         "{machines} machines, links of {rate} both ways, {} each, median of {}",
@@ -159,7 +187,7 @@ fn measure(options: &Options, folder: &Path, interrupted: &AtomicBool) -> Result
             println!("{}: left out, '{missing}' is not installed", peer.told());
             continue;
         }
-        rows.push(row(*peer, options, &bytes, &wires, folder, interrupted)?);
+        rows.push(row(*peer, &Place { options, bytes: &bytes, wires: &wires, folder, interrupted })?);
         let row = &rows[rows.len() - 1];
         println!(
             "{}",
@@ -175,35 +203,47 @@ fn measure(options: &Options, folder: &Path, interrupted: &AtomicBool) -> Result
     draw(options, &rows, &ring)
 }
 
-fn row(
-    peer: Peer,
-    options: &Options,
-    bytes: &Bytes,
-    wires: &Wires,
-    folder: &Path,
-    interrupted: &AtomicBool,
-) -> Result<Row> {
-    let run = |machines: usize, number: usize| {
-        ensure!(!interrupted.load(Ordering::Relaxed), "interrupted");
-        let folder = folder.join(format!("{}-{machines}-{number}", peer.name()));
+/// Where runs are run.
+struct Place<'a> {
+    options: &'a Options,
+    bytes: &'a Bytes,
+    wires: &'a Wires,
+    folder: &'a Path,
+    interrupted: &'a AtomicBool,
+}
+
+impl Place<'_> {
+    fn run(&self, peer: Peer, machines: usize, number: usize) -> Result<race::Outcome> {
+        ensure!(!self.interrupted.load(Ordering::Relaxed), "interrupted");
+        let folder = self.folder.join(format!("{}-{machines}-{number}", peer.name()));
         std::fs::create_dir(&folder)?;
-        let outcome = race::run(peer, machines, bytes, wires, &folder, options.limit, interrupted);
+        let outcome = race::run(peer, machines, self.bytes, self.wires, &folder, self.options.limit, self.interrupted);
         let removed = std::fs::remove_dir_all(&folder);
         let outcome = outcome.with_context(|| format!("{}, {machines} machines", peer.told()))?;
         removed?;
         Ok(outcome)
-    };
-    let ones = (0..options.runs).map(|number| run(1, number)).collect::<Result<Vec<_>>>()?;
+    }
+
+    /// What the link alone needs for one machine's bytes.
+    fn line(&self) -> Duration {
+        let rate = self.options.rate.bytes_per_sec() as f64 * ring::PAYLOAD_SHARE;
+        Duration::from_secs_f64(self.bytes.total as f64 / rate)
+    }
+}
+
+fn row(peer: Peer, place: &Place<'_>) -> Result<Row> {
+    let options = place.options;
+    let ones = (0..options.runs).map(|number| place.run(peer, 1, number)).collect::<Result<Vec<_>>>()?;
     // Runs over HTTP are all alike, and long.
     let runs = if peer == Peer::Http { 1 } else { options.runs };
-    let all = (0..runs).map(|number| run(options.machines, number)).collect::<Result<Vec<_>>>()?;
+    let all = (0..runs).map(|number| place.run(peer, options.machines, number)).collect::<Result<Vec<_>>>()?;
     Ok(Row {
         peer,
         one_secs: median(ones.iter().map(|one| one.secs)),
         all,
         // What one copy is on the wire, headers and all, differs by peer: what one machine alone took.
         copy_bytes: median(ones.iter().map(|one| one.frontend_bytes as f64)),
-        line_secs: bytes.total as f64 / (options.rate.bytes_per_sec() as f64 * ring::PAYLOAD_SHARE),
+        line_secs: place.line().as_secs_f64(),
     })
 }
 

@@ -1,6 +1,7 @@
 //! One measured run of one kind of peer: daemons in the frontend's namespace, a client in each machine's, all let go at
 //! the same moment, until the last has everything.
 
+use crate::cost::Cost;
 use crate::peers::{Bytes, Peer};
 use crate::wires::{FRONTEND, Wires, namespace};
 use anyhow::{Result, bail, ensure};
@@ -36,6 +37,10 @@ pub(crate) struct Outcome {
     pub(crate) samples: Vec<Sample>,
     /// How busy this machine's processors were, 0 to 1.
     pub(crate) busy_share: f64,
+    /// What the clients' processes used of the processors, over what went through their links both ways.
+    pub(crate) cpu_secs_per_gb: f64,
+    /// The most memory that a client ever had resident.
+    pub(crate) peak_bytes: u64,
     pub(crate) finish: Finish,
 }
 
@@ -59,7 +64,7 @@ pub(crate) fn run(
     }
     // All of them reach the gate; then it opens for all at once.
     std::thread::sleep(Duration::from_millis(300 + 10 * machines as u64));
-    let before = wires.frontend_bytes()?;
+    let (before, moved_before) = (wires.frontend_bytes()?, wires.machine_bytes()?);
     let (busy, start, begin) = (Busy::now()?, SystemTime::now(), Instant::now());
     drop(gate);
     let mut samples = vec![Sample { at_secs: 0.0, bytes: 0 }];
@@ -85,6 +90,10 @@ pub(crate) fn run(
     };
     let frontend_bytes = wires.frontend_bytes()? - before;
     let busy_share = busy.share_since()?;
+    let costs: Vec<Cost> = clients.iter().filter_map(|client| Cost::of(client.process.id())).collect();
+    let moved_gb = (wires.machine_bytes()? - moved_before) as f64 / 1e9;
+    let cpu_secs_per_gb = costs.iter().map(|cost| cost.cpu_secs).sum::<f64>() / moved_gb;
+    let peak_bytes = costs.iter().map(|cost| cost.peak_bytes).max().unwrap_or(0);
     samples.push(Sample { at_secs: begin.elapsed().as_secs_f64(), bytes: frontend_bytes });
     let secs = match finish {
         Finish::Complete => clients.iter().filter_map(|client| client.done_secs).fold(0.0, f64::max),
@@ -95,7 +104,7 @@ pub(crate) fn run(
     }
     stop(&mut clients.into_iter().map(|client| client.process).collect());
     stop(&mut daemons);
-    Ok(Outcome { secs, frontend_bytes, samples, busy_share, finish })
+    Ok(Outcome { secs, frontend_bytes, samples, busy_share, cpu_secs_per_gb, peak_bytes, finish })
 }
 
 /// One machine's client.

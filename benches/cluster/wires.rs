@@ -94,6 +94,13 @@ impl Wires {
         Ok(run(&["ip", "netns", "exec", FRONTEND, "cat", file])?.trim().parse()?)
     }
 
+    /// Bytes that went through the machines' links, both ways together.
+    pub(crate) fn machine_bytes(&self) -> Result<u64> {
+        let read = "cat /sys/class/net/port*/statistics/?x_bytes";
+        let text = run(&["ip", "netns", "exec", SWITCH, "sh", "-c", read])?;
+        Ok(text.split_whitespace().filter_map(|word| word.parse::<u64>().ok()).sum())
+    }
+
     fn down(&self) {
         let list = run(&["ip", "netns", "list"]).unwrap_or_default();
         for name in

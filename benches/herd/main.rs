@@ -1,8 +1,8 @@
-//! The frontend under the herd: `cargo bench --bench herd [-- profiles|packages|crowd|events]`.
+//! The frontend under the herd: `cargo bench --bench herd [-- profiles|packages|crowd|swarm|events]`.
 //!
 //! Starts the real `rocks serve` over a throw-away cluster on loopback and loads it: thousands of machines that ask for
 //! their profiles within a second (in the clear and over TLS), package files against nginx serving the same tree in the same run (where nginx is
-//! installed), a crowd of idle and slow connections beside fast ones, and the reports of ten thousand machines. Prints ratios; decides nothing.
+//! installed), a crowd of idle and slow connections beside fast ones, a thousand peers at the seed, and the reports of ten thousand machines. Prints ratios; decides nothing.
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its table")]
 
@@ -11,6 +11,7 @@ mod events;
 mod packages;
 mod profiles;
 mod servers;
+mod swarm;
 
 fn main() {
     let wanted: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
@@ -30,6 +31,9 @@ fn main() {
     }
     if runs("crowd") {
         runtime.block_on(packages::crowd(&cluster));
+    }
+    if runs("swarm") {
+        runtime.block_on(swarm::run(&cluster));
     }
     if runs("events") {
         runtime.block_on(events::run(&cluster));

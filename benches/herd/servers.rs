@@ -1,6 +1,9 @@
 //! The servers under load: `rocks serve` over a cluster made for the occasion, and nginx over the same tree.
 
+use rocks::cluster::DistributionName;
 use rocks::demo::packages::{DistributionSpec, make_distribution};
+use rocks::store::Store;
+use rocks::torrent::Metainfo;
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -61,6 +64,29 @@ impl Cluster {
     /// The distribution's folder.
     pub(crate) fn tree(&self) -> PathBuf {
         self.folder.join("tree")
+    }
+
+    /// The distribution's metainfo.
+    pub(crate) fn metainfo(&self) -> Metainfo {
+        let store = Store::open(&self.folder.join("cluster")).expect("the cluster was made");
+        let name = DistributionName::parse("herd").expect("a name");
+        let bytes = store.read(|reader| reader.metainfo(&name)).expect("the store can be read");
+        Metainfo::parse(&bytes.expect("it was published")).expect("rocks wrote it")
+    }
+
+    /// Where the seed of the server that was started last listens, as its log says.
+    pub(crate) fn seed_address(&self) -> SocketAddr {
+        let begin = Instant::now();
+        loop {
+            let log = std::fs::read_to_string(self.folder.join("serve.log")).expect("the server has a log");
+            let line = log.lines().find(|line| line.contains("event=serving"));
+            if let Some(at) = line.and_then(|line| line.split_whitespace().find_map(|word| word.strip_prefix("peers=")))
+            {
+                return at.parse().expect("an address");
+            }
+            assert!(begin.elapsed() < Duration::from_secs(20), "the server does not say where its seed listens");
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
 
     fn rocks(&self, words: &[&str], input: &str) {

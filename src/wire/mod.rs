@@ -13,6 +13,7 @@ mod message;
 mod query;
 mod reply;
 pub mod udp;
+pub mod utp;
 
 pub use announce::{
     Announce, AnnounceReply, BAD_PEERS_MAX, Event, NamedPeer, PEERS_MAX, SCRAPE_HASHES_MAX, ScrapeEntry,

@@ -1,5 +1,6 @@
 //! Where peers come in: one port for all swarms of a process.
 
+use super::knocks::Knocks;
 use super::link;
 use super::owner::{Input, Member};
 use crate::net::log::Log;
@@ -30,6 +31,7 @@ pub struct Door {
     members: Arc<RwLock<HashMap<InfoHash, Member>>>,
     admit: Admit,
     greeting: Arc<Mutex<HashMap<IpAddr, usize>>>,
+    pub(super) knocks: Arc<Knocks>,
     refused: Arc<Seldom>,
     log: Log,
 }
@@ -37,7 +39,14 @@ pub struct Door {
 impl Door {
     /// A door that lets in whom `admit` names.
     pub fn new(admit: impl Fn(IpAddr) -> bool + Send + Sync + 'static, log: Log) -> Self {
-        Self { members: Arc::default(), admit: Arc::new(admit), greeting: Arc::default(), refused: Arc::default(), log }
+        Self {
+            members: Arc::default(),
+            admit: Arc::new(admit),
+            greeting: Arc::default(),
+            knocks: Arc::default(),
+            refused: Arc::default(),
+            log,
+        }
     }
 
     /// Opens the door to this swarm.
@@ -62,6 +71,13 @@ impl Door {
 
     /// Takes peers in, for ever.
     pub async fn run(self, listener: TcpListener) {
+        tokio::select! {
+            () = self.take_all_in(&listener) => {}
+            () = self.answer_knocks(&listener) => {}
+        }
+    }
+
+    async fn take_all_in(&self, listener: &TcpListener) {
         let places = Arc::new(Semaphore::new(HANDSHAKES_MAX));
         loop {
             let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
@@ -112,10 +128,14 @@ impl Door {
         }
     }
 
-    async fn take_in(&self, tcp: TcpStream, address: SocketAddr) -> std::io::Result<()> {
+    /// Whether a peer at this address may come in.
+    pub(super) async fn admits(&self, ip: IpAddr) -> bool {
         let admit = Arc::clone(&self.admit);
-        let admitted = tokio::task::spawn_blocking(move || admit(address.ip())).await.unwrap_or(false);
-        if !admitted {
+        tokio::task::spawn_blocking(move || admit(ip)).await.unwrap_or(false)
+    }
+
+    async fn take_in(&self, tcp: TcpStream, address: SocketAddr) -> std::io::Result<()> {
+        if !self.admits(address.ip()).await {
             return Err(Error::new(ErrorKind::PermissionDenied, "not a host that is installing"));
         }
         tcp.set_nodelay(true)?;
@@ -124,6 +144,7 @@ impl Door {
         let member = self.member(theirs.info_hash).ok_or_else(unknown)?;
         link::write_all(&tcp, &link::encoded(member.info_hash(), member.peer_id())).await?;
         let direction = Direction::Incoming;
+        self.knocks.came(address.ip());
         member.tell(Input::Linked { tcp, theirs, rest, address, direction }).await;
         Ok(())
     }

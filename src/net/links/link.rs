@@ -1,6 +1,7 @@
 //! One connection between peers: its handshake, the task that reads and the task that writes.
 
 use super::owner::Input;
+use super::spare::Spare;
 use super::supply::Supply;
 use crate::cache::Part;
 use crate::net::http::send_file;
@@ -59,6 +60,7 @@ pub(super) struct Common {
     pub(super) upload: Option<Arc<Bucket>>,
     pub(super) download: Option<Arc<Bucket>>,
     pub(super) uploaded: Arc<AtomicU64>,
+    pub(super) spare: Spare,
     pub(super) to_owner: mpsc::Sender<Input>,
 }
 
@@ -245,7 +247,7 @@ impl Reader {
     }
 
     async fn payload(&mut self, length: usize) -> std::io::Result<Bytes> {
-        let mut payload = BytesMut::with_capacity(length);
+        let mut payload = self.common.spare.take(length);
         let here = length.min(self.buffer.len());
         payload.put(self.buffer.split_to(here));
         self.book(here).await;

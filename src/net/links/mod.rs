@@ -7,8 +7,10 @@
 mod door;
 #[cfg(test)]
 mod hostile;
+mod knocks;
 mod link;
 mod owner;
+mod spare;
 mod supply;
 
 pub use door::Door;

@@ -1,6 +1,7 @@
 //! The task that owns a session: tells it what happened, does what it says.
 
 use super::link::{self, Common, Link, Out};
+use super::spare::Spare;
 use super::supply::{Supply, WebSeed};
 use crate::cache::CacheError;
 use crate::net::http;
@@ -32,7 +33,7 @@ const INPUTS_MAX: usize = 256;
 /// What the owner takes in before it does what follows from it.
 const INPUTS_AT_ONCE: usize = 32;
 /// How long a connection to a peer may take to come up.
-const CONNECT_MILLIS_MAX: u64 = 1500;
+pub(super) const CONNECT_MILLIS_MAX: u64 = 1500;
 /// How long the goodbye to the tracker may take.
 const GOODBYE_SECS_MAX: u64 = 3;
 
@@ -132,6 +133,7 @@ impl Member {
             upload: setup.upload.clone(),
             download: setup.download.clone(),
             uploaded: Arc::clone(&uploaded),
+            spare: Spare::default(),
             to_owner: to_owner.clone(),
         };
         let owner = Owner {
@@ -401,9 +403,10 @@ impl Owner {
     fn verify(&mut self, piece: PieceIndex, source: Source) {
         let parts: Vec<Bytes> = self.parts.remove(&(piece, source)).unwrap_or_default().into_values().collect();
         let Supply::Cache(cache) = &self.common.supply else { return };
-        let (cache, to_owner) = (Arc::clone(cache), self.common.to_owner.clone());
+        let (cache, to_owner, spare) = (Arc::clone(cache), self.common.to_owner.clone(), self.common.spare.clone());
         tokio::task::spawn_blocking(move || {
             let result = cache.store(piece, &parts);
+            spare.give(parts);
             let _ = to_owner.blocking_send(Input::Stored { piece, source, result });
         });
     }

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpStream, UdpSocket};
 
 /// A peer that has everything, gives to everybody, and lies.
 async fn lie(mut tcp: TcpStream, info_hash: InfoHash, lies: Arc<AtomicU32>) -> std::io::Result<()> {
@@ -85,4 +85,29 @@ async fn a_peer_that_lies_is_banned_and_the_set_is_complete_without_it() {
     assert!(lines.contains("event=peer-banned"), "{lines}");
     assert_eq!(visits.load(Ordering::Relaxed), 1, "who is banned is not asked again");
     assert!(pieces.iter().all(|piece| cache.has(*piece)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_knocks_over_udp_is_refused_and_then_gone_to() {
+    let fixture = Fixture::new();
+    let running = fixture.serve().await;
+    let listener = TcpListener::bind("127.1.0.1:0").await.expect("loopback");
+    let knocking = UdpSocket::bind(listener.local_addr().expect("bound")).await.expect("nobody has that port");
+    let syn = [&[0x41, 0, 7, 9][..], &[0; 16]].concat();
+    let mut answer = [0; 64];
+    let patience = Duration::from_secs(60);
+    let refused = async {
+        knocking.send_to(&syn, running.peers).await.expect("sent");
+        knocking.recv_from(&mut answer).await.expect("received")
+    };
+    let (length, from) = tokio::time::timeout(patience, refused).await.expect("in time");
+    assert_eq!((length, from, &answer[..4]), (20, running.peers, &[0x31, 0, 7, 9][..]));
+    let came = async {
+        let (mut tcp, _) = listener.accept().await.expect("accepted");
+        let mut hello = [0; HANDSHAKE_BYTES];
+        tcp.read_exact(&mut hello).await.expect("it speaks first");
+        Handshake::decode(&hello).expect("a handshake").expect("all of it").0
+    };
+    let theirs = tokio::time::timeout(patience, came).await.expect("in time");
+    assert_eq!(theirs.info_hash, fixture.metainfo.info_hash());
 }
