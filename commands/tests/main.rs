@@ -16,6 +16,7 @@ mod help;
 mod kickstart;
 mod log;
 mod networks;
+mod serve;
 mod set_boot;
 mod set_host;
 mod shared_store;

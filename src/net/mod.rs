@@ -29,6 +29,10 @@ use crate::torrent::PeerId;
 use std::net::SocketAddr;
 use tokio::signal::unix::{SignalKind, signal};
 
+/// How a socket finds its rate, where the kernel has it. One that paces by what it measured before (BBR, the default of
+/// some systems) sends the next piece or file of a connection at the rate of its share then, though the link is free now.
+const CONGESTION_CONTROL: &[u8] = b"cubic";
+
 /// What can go wrong at an edge.
 #[derive(Debug, thiserror::Error)]
 pub enum NetError {

@@ -170,8 +170,8 @@ impl Way<'_> {
     }
 }
 
-/// Whether a call that took so much of what it was given filled the socket: then it is not asked again before it has
-/// room.
+/// Whether a call that took so much of the memory it was given filled the socket: then it is not asked again before it
+/// has room.
 fn is_full(taken: usize, given: usize) -> bool {
     taken < given
 }
@@ -219,15 +219,13 @@ async fn push(
             }
         }
         while at < end {
-            let given = (end - at) as usize;
-            let taken = rustix::fs::sendfile(tcp, file, Some(&mut at), given)?;
-            if taken == 0 {
+            // It may take less of a file than it has room for (a process that is stopped and continued interrupts it): only
+            // its own word says that it is full.
+            let left = (end - at) as usize;
+            if rustix::fs::sendfile(tcp, file, Some(&mut at), left)? == 0 {
                 return Err(Error::new(ErrorKind::UnexpectedEof, "the file has become shorter"));
             }
             lease.limits(STALL_SECS_MAX);
-            if is_full(taken, given) {
-                return Err(ErrorKind::WouldBlock.into());
-            }
         }
         Ok(())
     };

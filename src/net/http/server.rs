@@ -4,11 +4,11 @@ use super::conversation;
 use super::head::Request;
 use super::response::Response;
 use super::workers::Workers;
-use crate::net::NetError;
 use crate::net::log::Log;
 use crate::net::places::{ADDRESS_CONNECTIONS_MAX, Places};
 use crate::net::rate::Bucket;
 use crate::net::seldom::Seldom;
+use crate::net::{CONGESTION_CONTROL, NetError};
 use std::future::Future;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -57,8 +57,9 @@ pub fn listen(address: SocketAddr) -> Result<TcpListener, NetError> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() };
     let bound = socket.and_then(|socket| {
         socket.set_reuseaddr(true)?;
-        // Connections inherit it.
+        // Connections inherit both.
         socket.set_nodelay(true)?;
+        let _ = socket2::SockRef::from(&socket).set_tcp_congestion(CONGESTION_CONTROL);
         socket.bind(address)?;
         socket.listen(BACKLOG_MAX)
     });

@@ -4,6 +4,7 @@ use super::owner::Input;
 use super::spare::Spare;
 use super::supply::Supply;
 use crate::cache::Part;
+use crate::net::CONGESTION_CONTROL;
 use crate::net::http::send_file;
 use crate::net::rate::Bucket;
 use crate::swarm::{Event, Message, PeerKey, RawBlock};
@@ -40,9 +41,6 @@ const READ_BYTES: usize = 16 << 10;
 /// kernel lets it grow to megabytes: they stand in the queue of the link, every request and every word of a new piece
 /// waits behind them for tens of milliseconds, and pieces count as sent that nobody has.
 const SEND_BUFFER_BYTES: usize = 32 << 10;
-/// How a socket finds its rate, where the kernel has it. One that paces by what it measured before (BBR, the default of
-/// some systems) sends the next piece of a connection at the rate of its share then, though the link is free now.
-const CONGESTION_CONTROL: &[u8] = b"cubic";
 /// A booking at a rate.
 const PACED_BYTES_MAX: usize = 16 << 10;
 
