@@ -1,6 +1,6 @@
 //! The cluster on emulated links: `cargo bench --bench cluster -- [--machines N] [--rate R] [--size S] [--runs K]
 //! [--peers rocks,http,aria2,transmission,libtorrent] [--limit SECS] [--output DIR]`, or `-- --pairs K` for one machine
-//! alone beside plain HTTP.
+//! alone beside plain HTTP. With `--liars L` so many machines more are peers that lie, while rocks is measured.
 //!
 //! Builds network namespaces on a bridge, one for the frontend and one a machine, with links limited both ways by tc, and
 //! lets all machines install the same bytes: the real `rocks serve`, `track` and N times `fetch --everything`; then, in
@@ -16,6 +16,7 @@
 #![expect(clippy::print_stdout, reason = "a benchmark's result is what it prints")]
 
 mod cost;
+mod liars;
 mod lone;
 mod peers;
 mod race;
@@ -41,6 +42,7 @@ struct Options {
     peers: Vec<Peer>,
     limit: Duration,
     output: PathBuf,
+    liars: usize,
     /// Pairs of one machine alone, instead of a race of all.
     pairs: Option<usize>,
 }
@@ -55,6 +57,7 @@ impl Options {
             peers: Peer::ALL.to_vec(),
             limit: Duration::from_secs(300),
             output: ".".into(),
+            liars: 0,
             pairs: None,
         };
         let mut words = words.iter().filter(|word| *word != "--bench");
@@ -68,11 +71,13 @@ impl Options {
                 "--peers" => options.peers = value.split(',').map(Peer::parse).collect::<Result<_>>()?,
                 "--limit" => options.limit = Duration::from_secs(value.parse()?),
                 "--output" => options.output = value.into(),
+                "--liars" => options.liars = value.parse()?,
                 "--pairs" => options.pairs = Some(value.parse()?),
                 _ => bail!("'{word}' is no option; they stand at the head of benches/cluster/main.rs"),
             }
         }
-        ensure!((1..=wires::MACHINES_MAX).contains(&options.machines), "1 to {} machines", wires::MACHINES_MAX);
+        let hosts = options.machines + options.liars;
+        ensure!(options.machines > 0 && hosts <= wires::MACHINES_MAX, "1 to {} machines", wires::MACHINES_MAX);
         ensure!(options.runs >= 1 && options.pairs != Some(0), "at least one run");
         Ok(options)
     }
@@ -149,7 +154,7 @@ fn median(values: impl Iterator<Item = f64>) -> f64 {
 
 fn main() -> Result<()> {
     let words: Vec<String> = std::env::args().skip(1).collect();
-    if race::waits_at_the_gate(&words)? || ring::is_a_link_of_it(&words)? {
+    if race::waits_at_the_gate(&words)? || ring::is_a_link_of_it(&words)? || liars::is_one_of_them(&words)? {
         return Ok(());
     }
     let options = Options::parse(&words)?;
@@ -165,12 +170,12 @@ fn measure(options: &Options, folder: &Path, interrupted: &AtomicBool) -> Result
     let Options { machines, rate, size, .. } = options;
     let bytes = Bytes::make(&folder.join("tree"), *size)?;
     if let Some(pairs) = options.pairs {
-        let wires = Wires::up(1, *rate)?;
+        let wires = Wires::up(1, 0, *rate)?;
         println!("one machine, a link of {rate} both ways, {}", ByteSize::from_bytes(bytes.total));
         let place = Place { options, bytes: &bytes, wires: &wires, folder, interrupted };
         return lone::pairs(pairs, place.line(), |peer, number| place.run(peer, 1, number));
     }
-    let wires = Wires::up(*machines, *rate)?;
+    let wires = Wires::up(*machines, options.liars, *rate)?;
     println!(
         "{machines} machines, links of {rate} both ways, {} each, median of {}",
         ByteSize::from_bytes(bytes.total),
@@ -189,6 +194,9 @@ fn measure(options: &Options, folder: &Path, interrupted: &AtomicBool) -> Result
         }
         rows.push(row(*peer, &Place { options, bytes: &bytes, wires: &wires, folder, interrupted })?);
         let row = &rows[rows.len() - 1];
+        for (what, times) in row.all.iter().flat_map(|all| &all.told) {
+            println!("{times} times: {what}");
+        }
         println!(
             "{}",
             HEADINGS
@@ -217,7 +225,9 @@ impl Place<'_> {
         ensure!(!self.interrupted.load(Ordering::Relaxed), "interrupted");
         let folder = self.folder.join(format!("{}-{machines}-{number}", peer.name()));
         std::fs::create_dir(&folder)?;
-        let outcome = race::run(peer, machines, self.bytes, self.wires, &folder, self.options.limit, self.interrupted);
+        let is_among_liars = peer == Peer::Rocks && machines == self.options.machines;
+        let those = (machines, if is_among_liars { self.wires.liars } else { 0 });
+        let outcome = race::run(peer, those, self.bytes, self.wires, &folder, self.options.limit, self.interrupted);
         let removed = std::fs::remove_dir_all(&folder);
         let outcome = outcome.with_context(|| format!("{}, {machines} machines", peer.told()))?;
         removed?;

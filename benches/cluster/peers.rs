@@ -3,10 +3,11 @@
 use crate::race::daemon;
 use crate::wires::{FRONTEND, FRONTEND_ADDRESS, MACHINES_MAX, address};
 use anyhow::{Context, Result, bail, ensure};
-use rocks::cluster::ByteSize;
+use rocks::cluster::{ByteSize, DistributionName};
 use rocks::demo::packages::{DistributionSpec, make_distribution};
 use rocks::demo::process::Process;
-use rocks::torrent::Metainfo;
+use rocks::store::Store;
+use rocks::torrent::{InfoHash, Metainfo};
 use std::fmt::Write;
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt;
@@ -56,6 +57,13 @@ impl Bytes {
         }
         let cluster = tree.with_extension("cluster");
         Ok(Self { total: files.iter().map(|(_, size)| size).sum(), tree: tree.to_owned(), files, torrent, cluster })
+    }
+
+    /// The swarm of the rocks cluster, once that is made.
+    pub(crate) fn info_hash(&self) -> Result<InfoHash> {
+        let store = Store::open(&self.cluster)?;
+        let metainfo = store.read(|reader| reader.metainfo(&DistributionName::parse("bench").expect("a name")))?;
+        Ok(Metainfo::parse(&metainfo.context("it was published")?)?.info_hash())
     }
 
     fn make_cluster(&self) -> Result<()> {

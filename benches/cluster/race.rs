@@ -7,6 +7,7 @@ use crate::wires::{FRONTEND, Wires, namespace};
 use anyhow::{Result, bail, ensure};
 use rocks::demo::process::{Process, stop};
 use rocks::draw::Sample;
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -41,20 +42,25 @@ pub(crate) struct Outcome {
     pub(crate) cpu_secs_per_gb: f64,
     /// The most memory that a client ever had resident.
     pub(crate) peak_bytes: u64,
+    /// What clients said of peers that lie, and how often.
+    pub(crate) told: BTreeMap<String, usize>,
     pub(crate) finish: Finish,
 }
 
 /// Runs it.
 pub(crate) fn run(
     peer: Peer,
-    machines: usize,
+    (machines, liars): (usize, usize),
     bytes: &Bytes,
     wires: &Wires,
     folder: &Path,
     limit: Duration,
     interrupted: &AtomicBool,
 ) -> Result<Outcome> {
-    let mut daemons = peer.start_daemons(wires.machines, bytes, folder)?;
+    let mut daemons = peer.start_daemons(wires.machines + wires.liars, bytes, folder)?;
+    for number in 0..liars {
+        daemons.push(crate::liars::start(number, wires.machines + number, bytes, folder)?);
+    }
     let gate_file = folder.join("gate");
     let gate = File::create(&gate_file)?;
     gate.lock()?;
@@ -102,9 +108,10 @@ pub(crate) fn run(
     if let Finish::Complete = finish {
         clients.iter().try_for_each(|client| peer.check_data(&client.folder, bytes))?;
     }
+    let told = crate::liars::told_of(clients.iter().map(|client| client.folder.clone()));
     stop(&mut clients.into_iter().map(|client| client.process).collect());
     stop(&mut daemons);
-    Ok(Outcome { secs, frontend_bytes, samples, busy_share, cpu_secs_per_gb, peak_bytes, finish })
+    Ok(Outcome { secs, frontend_bytes, samples, busy_share, cpu_secs_per_gb, peak_bytes, told, finish })
 }
 
 /// One machine's client.

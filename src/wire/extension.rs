@@ -27,8 +27,10 @@ pub struct Extensions {
     pub client: Option<String>,
     /// The port the peer listens on.
     pub listen_port: Option<u16>,
-    /// The peer wants nothing more (BEP 21), though it may not have every piece.
-    pub upload_only: bool,
+    /// Whether the peer wants nothing more (BEP 21), though it may not have every piece; `None` where it does not say.
+    pub upload_only: Option<bool>,
+    /// The rack it stands in (`rk_rack`, which only ours say).
+    pub rack: Option<u32>,
 }
 
 impl Extensions {
@@ -51,7 +53,8 @@ impl Extensions {
                 b"reqq" => found.request_queue = number(value),
                 b"v" => found.client = bencode::byte_string(value).ok().and_then(text),
                 b"p" => found.listen_port = number(value).filter(|&port| port != 0),
-                b"upload_only" => found.upload_only = number::<i64>(value).is_some_and(|value| value != 0),
+                b"rk_rack" => found.rack = number(value),
+                b"upload_only" => found.upload_only = number::<i64>(value).map(|value| value != 0),
                 _ => {}
             }
         }
@@ -74,7 +77,8 @@ impl Extensions {
         };
         put_number(&mut out, "p", self.listen_port.map(u32::from));
         put_number(&mut out, "reqq", self.request_queue);
-        put_number(&mut out, "upload_only", self.upload_only.then_some(1));
+        put_number(&mut out, "rk_rack", self.rack);
+        put_number(&mut out, "upload_only", self.upload_only.map(u32::from));
         if let Some(client) = &self.client {
             bencode::put_bytes(&mut out, b"v");
             bencode::put_bytes(&mut out, client.as_bytes());
@@ -103,7 +107,7 @@ mod tests {
         let bytes = b"d12:complete_agoi-1e1:md11:lt_donthavei7e10:share_modei8e11:upload_onlyi3e6:ut_pexi1ee1:pi6881e4:reqqi500e11:upload_onlyi1e1:v17:libtorrent/2.0.8.6:yourip4:\x7f\0\0\x01e";
         let found = Extensions::decode(bytes).expect("a real handshake");
         assert_eq!(found.ids["upload_only"], 3);
-        assert_eq!((found.request_queue, found.listen_port, found.upload_only), (Some(500), Some(6881), true));
+        assert_eq!((found.request_queue, found.listen_port, found.upload_only), (Some(500), Some(6881), Some(true)));
         assert_eq!(found.client.as_deref(), Some("libtorrent/2.0.8."));
     }
 
@@ -124,9 +128,10 @@ mod tests {
             request_queue: Option<u32>,
             client in proptest::option::of("[ -~]{0,20}"),
             listen_port in proptest::option::of(1_u16..),
-            upload_only: bool,
+            upload_only: Option<bool>,
+            rack: Option<u32>,
         ) {
-            let extensions = Extensions { ids, request_queue, client, listen_port, upload_only };
+            let extensions = Extensions { ids, request_queue, client, listen_port, upload_only, rack };
             prop_assert_eq!(Extensions::decode(&extensions.encode()), Ok(extensions));
         }
 
