@@ -276,6 +276,7 @@ fn judge_graph(error: &GraphError) -> (Kind, Option<String>) {
         | E::Condition { .. }
         | E::MissingNode { .. }
         | E::OrderCycle { .. }
+        | E::ManyAttributes { .. }
         | E::TooLarge { .. } => (Kind::Invalid, None),
     }
 }

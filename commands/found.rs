@@ -72,7 +72,10 @@ impl Found {
         if let Some(number) = self.known_mistake(finding) {
             return number;
         }
-        let key = Finding { message: without_own_values(host, &finding.message), shown: None, ..finding.clone() };
+        // Where a host's own values stand in a line, words behind them stand elsewhere.
+        let column = finding.column.filter(|_| finding.file != KICKSTART);
+        let message = without_own_values(host, &finding.message);
+        let key = Finding { message, column, shown: None, ..finding.clone() };
         match self.by_key.get(&key) {
             Some(number) => *number,
             None => self.enter(key, finding.clone()),

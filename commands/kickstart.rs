@@ -5,10 +5,11 @@ use crate::error::{Failure, Kind};
 use crate::ui;
 use anyhow::Context as _;
 use rocks::cluster::Release;
-use rocks::kickstart::Renderer;
+use rocks::kickstart::{Renderer, TEMPLATE_BYTES_MAX};
 use rocks::profile::Profile;
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::time::Duration;
 
 /// Turn a profile into a Kickstart file
 #[derive(clap::Args)]
@@ -23,6 +24,9 @@ pub(crate) struct Args {
     release: Option<Release>,
 }
 
+/// How long a site's own templates may take to render one profile.
+const RENDERING_TIME_MAX: Duration = Duration::from_secs(30);
+
 pub(crate) fn run(context: &Context, args: Args) -> anyhow::Result<()> {
     let (name, text) = read(&args.profile)?;
     let invalid = |error: String| Failure::new(Kind::Invalid, format!("{name}: {error}"));
@@ -31,7 +35,7 @@ pub(crate) fn run(context: &Context, args: Args) -> anyhow::Result<()> {
         Some(release) => release,
         None => release_of(&profile)?,
     };
-    let renderer = renderer(&context.cluster().join("templates"))?;
+    let renderer = renderer(&context.cluster().join("templates"), Some(RENDERING_TIME_MAX))?;
     let kickstart = renderer.render(&profile, release);
     ui::print(&kickstart.map_err(|error| Failure::new(Kind::Invalid, error.to_string()))?)
 }
@@ -43,13 +47,18 @@ pub(crate) fn release_of(profile: &Profile) -> anyhow::Result<Release> {
     Ok(Release::parse(text).map_err(problem)?)
 }
 
-/// Our templates, with the files of a folder in place of those of the same name.
-pub(crate) fn renderer(folder: &Path) -> anyhow::Result<Renderer> {
-    Renderer::new(&overrides(folder)?).map_err(|error| Failure::new(Kind::Invalid, error.to_string()).into())
+/// Our templates, with the files of a folder in place of those of the same name, which may not take all memory nor more
+/// than this time.
+pub(crate) fn renderer(folder: &Path, time_max: Option<Duration>) -> anyhow::Result<Renderer> {
+    let overrides = overrides(folder)?;
+    if !overrides.is_empty() {
+        crate::memory::watch(time_max);
+    }
+    Renderer::new(&overrides).map_err(|error| Failure::new(Kind::Invalid, error.to_string()).into())
 }
 
 /// The templates in a folder by file name; none where there is no folder.
-pub(crate) fn overrides(folder: &Path) -> anyhow::Result<BTreeMap<String, String>> {
+fn overrides(folder: &Path) -> anyhow::Result<BTreeMap<String, String>> {
     let reading = || format!("read templates of '{}'", folder.display());
     let mut found = BTreeMap::new();
     let entries = match std::fs::read_dir(folder) {
@@ -58,13 +67,21 @@ pub(crate) fn overrides(folder: &Path) -> anyhow::Result<BTreeMap<String, String
     };
     for entry in entries {
         let path = entry.with_context(reading)?.path();
-        let Some(name) = path.file_name().and_then(|name| name.to_str()) else { continue };
-        if name.ends_with(".j2") && path.is_file() {
-            let bytes = std::fs::read(&path).with_context(reading)?;
-            let text = String::from_utf8(bytes);
-            let problem = |_| Failure::new(Kind::Invalid, format!("{}: is not UTF-8 text", path.display()));
-            found.insert(name.to_owned(), text.map_err(problem)?);
+        let Some(name) = path.file_name().and_then(|name| name.to_str()).filter(|name| name.ends_with(".j2")) else {
+            continue;
+        };
+        let problem = |what: &str| Failure::new(Kind::Invalid, format!("{}: {what}", path.display()));
+        // What is there and cannot be taken would silently be ours.
+        let metadata = std::fs::metadata(&path).map_err(|error| problem(&error.to_string()))?;
+        if !metadata.is_file() {
+            return Err(problem("is no regular file").into());
         }
+        if metadata.len() > TEMPLATE_BYTES_MAX as u64 {
+            return Err(problem(&format!("is larger than {} MB", TEMPLATE_BYTES_MAX >> 20)).into());
+        }
+        let bytes = std::fs::read(&path).with_context(reading)?;
+        let text = String::from_utf8(bytes).map_err(|_| problem("is not UTF-8 text"))?;
+        found.insert(name.to_owned(), text);
     }
     Ok(found)
 }

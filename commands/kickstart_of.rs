@@ -2,7 +2,7 @@
 
 use crate::context::Context;
 use crate::error::{Failure, Kind};
-use crate::kickstart::{overrides, release_of};
+use crate::kickstart::{release_of, renderer};
 use rocks::cluster::{Host, HostAttributes, HostName, NodeSet, Release};
 use rocks::graph::{CompileRequest, Compiled, Configuration, Evals, LintRequest};
 use rocks::kickstart::{Renderer, TracedLine};
@@ -56,8 +56,7 @@ impl Kitchen {
         if templates.is_some() && !folder.is_dir() {
             return Err(Failure::new(Kind::NotFound, format!("no folder '{}'", folder.display())).into());
         }
-        let renderer =
-            Renderer::new(&overrides(&folder)?).map_err(|error| Failure::new(Kind::Invalid, error.to_string()))?;
+        let renderer = renderer(&folder, None)?;
         let rolls = context.store()?.read(|r| r.rolls())?;
         let trusted: BTreeSet<String> = rolls.into_iter().filter(|roll| roll.trusted).map(|roll| roll.name).collect();
         let evals = Evals::trusting(configuration.tree().working_folder().unwrap_or(Path::new("/")), trusted);

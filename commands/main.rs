@@ -5,6 +5,7 @@ mod context;
 mod error;
 mod found;
 mod kickstart_of;
+mod memory;
 mod shelves;
 mod topics;
 mod ui;

@@ -7,7 +7,7 @@ use crate::profile::xml::{self, Piece, Scanner, Token};
 use crate::profile::{Content, Element, Origin};
 use std::sync::Arc;
 
-/// The most text of one profile that is made for a host, in bytes.
+/// The most text of one profile that is made for a host, in bytes of XML.
 pub const PROFILE_BYTES_MAX: usize = 64 << 20;
 
 /// An element whose end has not come.
@@ -119,7 +119,7 @@ impl Builder {
             let what = format!("elements stand more than {} deep", xml::DEPTH_MAX);
             return Err(GraphError::Malformed { place: place.clone(), what });
         }
-        let made = attributes.iter().map(|(_, value)| value.len()).sum();
+        let made = attributes.iter().map(|(_, value)| xml_bytes(value)).sum();
         self.made(made, place)?;
         let element = Element { name: name.clone(), attributes, origin, children: Vec::new() };
         self.stack.push(Unfinished { element, text: Text::Empty });
@@ -156,7 +156,7 @@ impl Builder {
     pub(super) fn text(&mut self, text: &str, place: &Place) -> Result<(), GraphError> {
         if let Some(parent) = self.stack.last_mut().filter(|_| !text.is_empty()) {
             parent.text.push(text);
-            self.made(text.len(), place)?;
+            self.made(xml_bytes(text), place)?;
         }
         Ok(())
     }
@@ -213,6 +213,12 @@ impl Builder {
         }
         Ok(())
     }
+}
+
+/// How many bytes a text takes at most when it is written as XML.
+fn xml_bytes(text: &str) -> usize {
+    let escaped = memchr::memchr3_iter(b'&', b'<', b'>', text.as_bytes()).count();
+    text.len() + escaped * "amp;".len()
 }
 
 fn joined(pieces: &[Piece<'_>], in_attribute: bool, resolve: &mut Resolve<'_>) -> Result<String, GraphError> {

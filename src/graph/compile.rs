@@ -6,7 +6,7 @@ use super::error::{GraphError, Place};
 use super::eval::{Answer, Evals, Outcome, Script};
 use super::template::{Part, Slot, Step, Template};
 use super::tree;
-use crate::profile::xml;
+use crate::profile::{ATTRIBUTE_BYTES_MAX, ATTRIBUTES_BYTES_MAX, ATTRIBUTES_MAX, xml};
 use crate::profile::{Finding, Profile, Severity};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -108,7 +108,16 @@ impl Configuration {
 /// Attributes become entities, so their names must be XML names and their values text that XML can carry.
 fn check_attributes(attributes: &BTreeMap<String, String>) -> Result<(), GraphError> {
     let bad = |name: &str, why: String| Err(GraphError::BadAttribute { name: name.to_owned(), why });
+    if attributes.len() > ATTRIBUTES_MAX {
+        return Err(GraphError::ManyAttributes { what: format!("there are more than {ATTRIBUTES_MAX} attributes") });
+    }
+    let mut bytes = 0;
     for (name, value) in attributes {
+        bytes += name.len() + value.len();
+        if value.len() > ATTRIBUTE_BYTES_MAX {
+            let (has, may) = (value.len(), ATTRIBUTE_BYTES_MAX);
+            return bad(name, format!("has a value of {has} bytes: a profile carries at most {may}"));
+        }
         if !xml::is_name(name) {
             return bad(
                 name,
@@ -118,6 +127,10 @@ fn check_attributes(attributes: &BTreeMap<String, String>) -> Result<(), GraphEr
         if let Some((_, character)) = xml::first_bad_character(value) {
             return bad(name, format!("has a character that a profile cannot carry: U+{:04X}", character as u32));
         }
+    }
+    if bytes > ATTRIBUTES_BYTES_MAX {
+        let what = format!("the attributes come to {bytes} bytes: a profile carries at most {ATTRIBUTES_BYTES_MAX}");
+        return Err(GraphError::ManyAttributes { what });
     }
     Ok(())
 }

@@ -12,6 +12,9 @@ use std::sync::Arc;
 /// The name of an order's side that is not given: no node can have it.
 pub(super) const NAMELESS: &str = "\0";
 
+/// The longest name of a node, in bytes: its file has one as long, and `.xml`.
+pub const NAME_BYTES_MAX: usize = 250;
+
 /// A condition as it was read, or why it could not be.
 pub type ReadCondition = Result<Condition, CondError>;
 
@@ -138,14 +141,14 @@ impl<'a> Parser<'a> {
                     self.open(name, &attributes, offset)?;
                     open.push(name);
                     if empty {
-                        self.close(name);
+                        self.close(name)?;
                         open.pop();
                         closed = open.is_empty();
                     }
                 }
                 Token::Close(name) => {
                     match open.pop() {
-                        Some(expected) if expected == name => self.close(name),
+                        Some(expected) if expected == name => self.close(name)?,
                         Some(expected) => return fail(format!("'</{name}>' where '{expected}' is open")),
                         None => return fail(format!("'</{name}>' without a beginning")),
                     }
@@ -171,7 +174,11 @@ impl<'a> Parser<'a> {
     fn open(&mut self, name: &str, attributes: &[Attribute<'_>], offset: usize) -> Result<(), XmlError> {
         let mut values = Vec::with_capacity(attributes.len());
         for attribute in attributes {
-            values.push((attribute.name, plain(attribute)?));
+            let value = plain(attribute)?;
+            if matches!(attribute.name, "from" | "to" | "head" | "tail") {
+                check_name(&value, attribute.offset)?;
+            }
+            values.push((attribute.name, value));
         }
         let value = |name: &str| values.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_str());
         match name {
@@ -225,12 +232,12 @@ impl<'a> Parser<'a> {
 
     /// At `</to>` the edge's own `to` is overwritten and then lost, so only the children count; the same holds for
     /// `<from>`, `<head>` and `<tail>`.
-    fn close(&mut self, name: &str) {
-        let text: Arc<str> = self.name.as_str().into();
+    fn close(&mut self, name: &str) -> Result<(), XmlError> {
         match name {
             "to" | "from" => {
-                let Some(mut edge) = self.edge.take() else { return };
-                *(if name == "to" { &mut edge.to } else { &mut edge.from }) = Some(text);
+                let Some(mut edge) = self.edge.take() else { return Ok(()) };
+                check_name(&self.name, edge.child_offset)?;
+                *(if name == "to" { &mut edge.to } else { &mut edge.from }) = Some(self.name.as_str().into());
                 let gate = Some(Condition::parse(&edge.gate));
                 let offset = edge.child_offset;
                 self.add_edge(&edge, gate, offset);
@@ -247,8 +254,9 @@ impl<'a> Parser<'a> {
                 }
             }
             "head" | "tail" => {
-                let Some(mut order) = self.order.take() else { return };
-                *(if name == "head" { &mut order.head } else { &mut order.tail }) = Some(text);
+                let Some(mut order) = self.order.take() else { return Ok(()) };
+                check_name(&self.name, order.child_offset)?;
+                *(if name == "head" { &mut order.head } else { &mut order.tail }) = Some(self.name.as_str().into());
                 let offset = order.child_offset;
                 self.add_order(&order, offset);
                 *(if name == "head" { &mut order.head } else { &mut order.tail }) = None;
@@ -265,6 +273,7 @@ impl<'a> Parser<'a> {
             }
             _ => {}
         }
+        Ok(())
     }
 
     fn add_edge(&mut self, edge: &OpenEdge, gate: Option<ReadCondition>, offset: usize) {
@@ -285,6 +294,13 @@ impl<'a> Parser<'a> {
     fn place(&mut self, offset: usize) -> Place {
         let (line, column) = self.locator.at(offset);
         Place { file: self.file.clone(), line, column }
+    }
+}
+
+fn check_name(name: &str, offset: usize) -> Result<(), XmlError> {
+    match name.len() > NAME_BYTES_MAX {
+        true => Err(XmlError { offset, what: format!("a node's name is longer than {NAME_BYTES_MAX} bytes") }),
+        false => Ok(()),
     }
 }
 
@@ -365,6 +381,17 @@ mod tests {
         for text in ["", "x<graph/>", "<graph/><graph/>", "<graph>", "<!DOCTYPE g [<!ENTITY a 'b'>]><graph/>"] {
             assert!(GraphFile::parse(&"g.xml".into(), text).is_err(), "{text}");
         }
+        let name = "x".repeat(NAME_BYTES_MAX + 1);
+        for text in [
+            format!("<edge from='a' to='{name}'/>"),
+            format!("<edge from='a'><to>{name}</to></edge>"),
+            format!("<order head='{name}' tail='a'/>"),
+            format!("<order head='a'><tail>{name}</tail></order>"),
+        ] {
+            let error = parse(&text).expect_err("no file can have this name");
+            assert!(error.to_string().ends_with("a node's name is longer than 250 bytes"), "{error}");
+        }
+        assert!(parse(&format!("<edge from='a' to='{}'/>", &name[1..])).is_ok());
         let deep = "<a>".repeat(xml::DEPTH_MAX + 1);
         assert!(parse(&deep).expect_err("deep").to_string().contains("deep"));
     }

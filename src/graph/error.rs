@@ -90,6 +90,12 @@ pub enum GraphError {
         /// Why not, as the end of a sentence.
         why: String,
     },
+    /// A host's attributes are too many to be written into a profile.
+    #[error("{what}")]
+    ManyAttributes {
+        /// What there is too much of.
+        what: String,
+    },
     /// A value that means something to a shell would be put into a script that is to be run.
     #[error(
         "{place}: attribute '{name}' has a character that means something to a shell ({character:?}) and stands in a \

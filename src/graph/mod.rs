@@ -29,7 +29,7 @@ mod tree;
 pub use builder::PROFILE_BYTES_MAX;
 pub use compile::{CompileRequest, Compiled, Visited, WARNINGS_MAX};
 pub use configuration::Configuration;
-pub use edges::{Edge, GraphFile, Order, ReadCondition};
+pub use edges::{Edge, GraphFile, NAME_BYTES_MAX, Order, ReadCondition};
 pub use error::{GraphError, Place};
 pub use eval::{EVAL_BYTES_MAX, EVAL_SECS_MAX, EvalRunner, Evals, Outcome, RESULTS_MAX, Recorded, Script};
 pub use explain::{JudgedCondition, Link, NodeReason, find_elements, node_of_file};

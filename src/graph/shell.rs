@@ -32,31 +32,27 @@ impl EvalRunner for ShellRunner {
         let mut child = command.process_group(0).spawn().map_err(|error| format!("cannot start a shell: {error}"))?;
         let group = child.id();
         let ended = self.talk(&mut child, &script.text);
-        if ended.is_none() {
+        if ended.is_err() {
             kill_group(group);
         }
         let status = child.wait().map_err(|error| format!("lost the shell: {error}"))?;
-        let (stdout, stderr) =
-            ended.ok_or_else(|| format!("ran longer than {} s and was ended", self.limit.as_secs()))?;
-        if stdout.len() > self.output_bytes_max {
-            return Err(format!("printed more than {} MB", self.output_bytes_max >> 20));
-        }
+        let (stdout, stderr) = ended?;
         Ok(Outcome { stdout, stderr: String::from_utf8_lossy(&stderr).into_owned(), failure: failure(status) })
     }
 }
 
 impl ShellRunner {
-    /// Writes the script and reads what comes back; none when time is up. A thread whose pipe something still holds
-    /// open is left to end with it.
-    fn talk(&self, child: &mut Child, script: &str) -> Option<(Vec<u8>, Vec<u8>)> {
+    /// Writes the script and reads what comes back; an error when time is up or too much was printed. A thread whose
+    /// pipe something still holds open is left to end with it.
+    fn talk(&self, child: &mut Child, script: &str) -> Result<(Vec<u8>, Vec<u8>), String> {
         let (sender, receiver) = mpsc::channel();
-        let mut stdin = child.stdin.take()?;
+        let mut stdin = child.stdin.take().expect("it was asked for");
         let script = script.as_bytes().to_vec();
         // A shell that does not read its script (`true`) closes the pipe: that is no error.
         std::thread::spawn(move || stdin.write_all(&script));
         let outputs: [(usize, Box<dyn Read + Send>); 2] = [
-            (self.output_bytes_max, Box::new(child.stdout.take()?)),
-            (STDERR_BYTES_MAX, Box::new(child.stderr.take()?)),
+            (self.output_bytes_max, Box::new(child.stdout.take().expect("it was asked for"))),
+            (STDERR_BYTES_MAX, Box::new(child.stderr.take().expect("it was asked for"))),
         ];
         for (i, (limit, mut output)) in outputs.into_iter().enumerate() {
             let sender = sender.clone();
@@ -69,11 +65,15 @@ impl ShellRunner {
         }
         let mut read = [Vec::new(), Vec::new()];
         for _ in 0..2 {
-            let (i, bytes) = receiver.recv_timeout(self.limit).ok()?;
+            let late = |_| format!("ran longer than {} s and was ended", self.limit.as_secs());
+            let (i, bytes) = receiver.recv_timeout(self.limit).map_err(late)?;
+            if i == 0 && bytes.len() > self.output_bytes_max {
+                return Err(format!("printed more than {} MB and was ended", self.output_bytes_max >> 20));
+            }
             read[i] = bytes;
         }
         let [stdout, stderr] = read;
-        Some((stdout, stderr))
+        Ok((stdout, stderr))
     }
 }
 
@@ -118,7 +118,9 @@ mod tests {
     fn time_and_output_end() {
         let late = run("sh", "sleep 100 & sleep 100", Duration::from_millis(200));
         assert!(late.is_err_and(|what| what.contains("longer")));
-        let much = run("sh", "head -c 3000000 /dev/zero", LONG);
-        assert!(much.is_err_and(|what| what.contains("more than 1 MB")));
+        // One that would print for ever is ended at once.
+        for script in ["head -c 3000000 /dev/zero", "yes"] {
+            assert!(run("sh", script, LONG).is_err_and(|what| what.contains("more than 1 MB")));
+        }
     }
 }

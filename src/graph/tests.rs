@@ -2,8 +2,8 @@
 //! (`profile.xml` with `warnings.txt`, or `error.txt`). `ROCKS_BLESS=1` writes what is expected.
 
 use super::eval::{EvalRunner, Outcome, Script};
-use super::{CompileRequest, Compiled, Configuration, Evals, GraphError};
-use crate::profile::{Profile, xml};
+use super::{CompileRequest, Compiled, Configuration, Evals, GraphError, PROFILE_BYTES_MAX};
+use crate::profile::{ATTRIBUTE_BYTES_MAX, ATTRIBUTES_BYTES_MAX, ATTRIBUTES_MAX, Profile, xml};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -110,7 +110,19 @@ fn large_values_and_many_uses_end_in_bounds() {
     let configuration = Configuration::open(&[base]).expect("opened");
     let value = |bytes: usize| BTreeMap::from([("v".to_owned(), "x".repeat(bytes))]);
     assert!(compile(&configuration, &value(1 << 10), &Evals::off()).is_ok());
-    assert!(matches!(compile(&configuration, &value(1 << 20), &Evals::off()), Err(GraphError::TooLarge { .. })));
+    let large = ATTRIBUTE_BYTES_MAX;
+    assert!(matches!(compile(&configuration, &value(large), &Evals::off()), Err(GraphError::TooLarge { .. })));
+    // What each `&` becomes as XML counts.
+    let ampersands = BTreeMap::from([("v".to_owned(), "&".repeat(PROFILE_BYTES_MAX / 200 / 4))]);
+    assert!(matches!(compile(&configuration, &ampersands, &Evals::off()), Err(GraphError::TooLarge { .. })));
+    let error = compile(&configuration, &value(large + 1), &Evals::off()).expect_err("no attribute is as long");
+    assert_eq!(error.to_string(), "attribute 'v' has a value of 524289 bytes: a profile carries at most 524288");
+    let many = (0..=ATTRIBUTES_MAX).map(|n| (format!("a{n}"), String::new())).collect();
+    let heavy = (0..=ATTRIBUTES_BYTES_MAX / large).map(|n| (format!("a{n}"), "x".repeat(large))).collect();
+    for attributes in [many, heavy] {
+        let error = compile(&configuration, &attributes, &Evals::off());
+        assert!(matches!(error, Err(GraphError::ManyAttributes { .. })));
+    }
 }
 
 #[test]

@@ -6,7 +6,7 @@ use super::grammar::{Grammar, Shape, Status};
 use super::memo::{Memo, fingerprint};
 use super::scripts::Scripts;
 use super::storage::Storage;
-use super::{PackageList, groups, rules, values, written};
+use super::{PackageList, doubts, groups, rules, values, written};
 use crate::cluster::Release;
 use crate::profile::{Finding, Severity};
 use std::collections::{HashMap, HashSet};
@@ -21,6 +21,10 @@ pub trait Shelf: Sync {
     fn environment(&self, name: &str) -> bool;
 }
 
+/// The longest message, in characters.
+const MESSAGE_CHARACTERS_MAX: usize = 400;
+/// The longest line of `%packages`, in bytes.
+const NAME_BYTES_MAX: usize = 1024;
 /// The most findings of one file.
 pub(super) const FINDINGS_MAX: usize = 1000;
 
@@ -45,6 +49,7 @@ impl Check<'_> {
             findings: Vec::new(),
             seen: HashSet::new(),
             identities: HashSet::new(),
+            single: HashMap::new(),
             earlier: HashMap::new(),
             storage: Storage::default(),
             keys: Vec::new(),
@@ -88,12 +93,34 @@ fn place<'t>(finding: Finding, file: &str, line_of: &mut impl FnMut(u32) -> &'t 
     let shown = line_of(line);
     // Never show a password, not even a wrong one.
     let secret = finding.code == "password" || shown.contains("pw ") || shown.contains("password");
-    let column = shown.len() - shown.trim_start().len() + 1;
-    let mut finding = finding.at(file, line, u32::try_from(column).unwrap_or(1));
+    let column = column(shown, &finding.message);
+    let mut finding = finding.at(file, line, column);
+    finding.message = harmless(&finding.message);
     if !secret && !shown.is_empty() {
-        finding.shown = Some(shown.trim_end().chars().take(160).collect());
+        finding = finding.show_line(shown);
     }
     finding
+}
+
+/// Where in a line the word stands that a finding is about: the first one in quotes that is there, the command aside.
+fn column(line: &str, message: &str) -> u32 {
+    let begin = line.len() - line.trim_start().len();
+    let command = line[begin..].split_whitespace().next().unwrap_or_default();
+    let after = begin + command.len();
+    let quoted = message.split('\'').skip(1).step_by(2).filter(|word| !word.is_empty() && *word != command);
+    let mut places = quoted.filter_map(|word| line.get(after..)?.find(word));
+    let offset = places.next().map_or(begin, |found| after + found);
+    u32::try_from(line[..offset].chars().count() + 1).unwrap_or(1)
+}
+
+/// A message without what a terminal would obey, and without most of a word that goes on and on.
+fn harmless(message: &str) -> String {
+    let plain = |c: char| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c };
+    let mut text: String = message.chars().take(MESSAGE_CHARACTERS_MAX).map(plain).collect();
+    if message.chars().nth(MESSAGE_CHARACTERS_MAX).is_some() {
+        text.push_str("...");
+    }
+    text
 }
 
 struct Run<'a> {
@@ -103,6 +130,8 @@ struct Run<'a> {
     /// Commands seen so far.
     seen: HashSet<&'a str>,
     identities: HashSet<(&'a str, String)>,
+    /// The last of those commands of which one counts, by the first of its kind.
+    single: HashMap<&'static str, &'a [String]>,
     earlier: HashMap<&'a str, Arguments>,
     storage: Storage,
     /// The users that keys are for, and the line.
@@ -120,6 +149,9 @@ fn canonical(name: &str) -> &str {
 
 impl<'a> Run<'a> {
     fn add(&mut self, severity: Severity, line: u32, code: &'static str, message: String) {
+        if self.findings.len() > 10 * FINDINGS_MAX {
+            return;
+        }
         let mut finding = Finding::new(severity, code, message);
         finding.line = Some(line);
         self.findings.push(finding);
@@ -163,6 +195,18 @@ impl<'a> Run<'a> {
             }
         }
         let is_first = self.seen.insert(same);
+        if let Some(rivals) = doubts::rivals(name) {
+            match self.single.insert(rivals[0], &command.words) {
+                Some(before) if *before != command.words => {
+                    let problem = match before[0] == *name {
+                        true => format!("'{name}' is there twice: the last one counts"),
+                        false => format!("'{name}' stands beside '{}': the last one counts", before[0]),
+                    };
+                    self.add(Severity::Warning, line, "repeated", problem);
+                }
+                _ => {}
+            }
+        }
         if name == "realm" {
             let problem = rules::realm_problem(&command.words[1..]).map(|problem| format!("'realm': {problem}"));
             problem.into_iter().for_each(|problem| self.error(line, "syntax", problem));
@@ -188,6 +232,9 @@ impl<'a> Run<'a> {
         }
         for (code, problem) in values::problems(name, &arguments) {
             self.error(line, code, problem);
+        }
+        for (code, problem) in doubts::of(name, &arguments) {
+            self.add(Severity::Warning, line, code, problem);
         }
         self.storage.command(line, name, &arguments);
         if name == "sshkey" {
@@ -288,12 +335,28 @@ impl<'a> Run<'a> {
                     |finding: &Finding| Finding { line: finding.line.map(|line| line + first), ..finding.clone() };
                 self.findings.extend(found.iter().map(placed));
             }
-            "%certificate" => {
-                if section.lines().all(|(_, text)| text.trim().is_empty()) {
-                    self.error(line, "syntax", "section '%certificate' is empty".to_owned());
-                }
-            }
+            "%certificate" => self.certificate(section, &arguments),
             _ => self.script(section, arguments.value("--interpreter").unwrap_or("/bin/sh")),
+        }
+    }
+
+    fn certificate(&mut self, section: &SectionText<'_>, arguments: &Arguments) {
+        let line = section.line;
+        if arguments.value("--filename").is_some_and(|name| name.contains('/') || matches!(name, "." | "..")) {
+            self.error(
+                line,
+                "certificate",
+                "option '--filename' is no file's name: '--dir' names its folder".to_owned(),
+            );
+        }
+        let has = |wanted: &str| section.lines().any(|(_, text)| text.trim() == wanted);
+        if section.lines().all(|(_, text)| text.trim().is_empty()) {
+            self.error(line, "syntax", "section '%certificate' is empty".to_owned());
+        } else if section.includes.is_empty()
+            && !section.body.contains("%ksappend")
+            && !(has("-----BEGIN CERTIFICATE-----") && has("-----END CERTIFICATE-----"))
+        {
+            self.error(line, "certificate", "section '%certificate' has no certificate (PEM)".to_owned());
         }
     }
 
@@ -315,6 +378,16 @@ impl<'a> Run<'a> {
             let wish = text.split('#').next().unwrap_or_default().trim();
             if wish.is_empty() {
                 continue;
+            }
+            if wish.len() > NAME_BYTES_MAX {
+                self.error(line, "package", format!("a name is longer than {NAME_BYTES_MAX} bytes"));
+                continue;
+            }
+            let options = wish.split_whitespace().filter(|word| word.starts_with("--"));
+            for option in options.filter(|_| wish.starts_with('@') || wish.starts_with("-@")) {
+                if !matches!(option, "--nodefaults" | "--optional") {
+                    self.error(line, "unknown-option", format!("a group has no option '{option}'"));
+                }
             }
             if wish.contains("--nodefaults") && wish.contains("--optional") {
                 self.error(line, "syntax", "a group is either '--nodefaults' or '--optional'".to_owned());
@@ -416,5 +489,45 @@ impl<'a> Run<'a> {
         for question in questions {
             self.add(Severity::Warning, 1, "incomplete", question.to_owned());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn findings(text: &str) -> Vec<Finding> {
+        let check = Check { release: Release::Rhel9, shelf: None, scripts: None, memo: &Memo::default() };
+        check.run("ks", text)
+    }
+
+    #[test]
+    fn a_finding_stands_at_the_word_it_is_about() {
+        for (line, message, expected) in [
+            ("lang xx_NOPE", "unknown locale 'xx_NOPE'", 6),
+            ("  network --ip=1.2.3", "'--ip=1.2.3' is no IPv4 address", 11),
+            ("network --x", "'network' has no option '--x'", 9),
+            ("\u{fc} 'a'", "'a' is odd", 4),
+            ("part / --size=1", "no file system is mounted", 1),
+            ("", "nothing", 1),
+        ] {
+            assert_eq!(column(line, message), expected, "{line}");
+        }
+    }
+
+    #[test]
+    fn hostile_lines_are_told_in_bounds() {
+        for line in ["lang ".to_owned() + &"x".repeat(1 << 20), "part / ".to_owned() + &"--x ".repeat(1 << 18)] {
+            let found = findings(&format!("{line}\nlang xx_NOPE\n"));
+            assert!(found[0].message.contains("longer than 65536 bytes"), "{}", found[0]);
+            assert!(found.iter().any(|finding| finding.line == Some(2) && finding.code == "locale"));
+        }
+        let found = findings(&format!("lang {}\u{1b}[2J\n", "x".repeat(5000)));
+        assert!(found.iter().all(|f| f.message.len() < 500 && !f.to_string().contains('\u{1b}')));
+        let section = format!("%pre\n{}%end\n%packages\n{}\n%end\n", "%include /x\n".repeat(3000), "p".repeat(5000));
+        let found = findings(&section);
+        assert!(found.len() <= FINDINGS_MAX + 1, "{}", found.len());
+        assert!(findings(&section.replace("%include /x\n", "")).iter().any(|f| f.message.contains("longer than 1024")));
+        assert!(findings(&"nosuch\n".repeat(20 * FINDINGS_MAX)).len() <= FINDINGS_MAX + 1);
     }
 }

@@ -13,21 +13,39 @@ pub(super) fn password(command: &str, arguments: &Arguments, wrong: &mut Vec<Wro
     let Some(text) = text.filter(|text| !text.is_empty()) else { return };
     let crypted = arguments.has("--iscrypted");
     if command == "bootloader" {
-        if crypted && !text.starts_with("grub.pbkdf2.") {
+        if crypted && !is_grub_hash(text) {
             wrong
                 .push(("password", "the boot loader's password is not one that grub2-mkpasswd-pbkdf2 made".to_owned()));
+        } else if !crypted && (text.starts_with("grub.pbkdf2.") || is_crypt_hash(text)) {
+            wrong.push((
+                "password",
+                "'bootloader' is given a password hash as plain text: '--iscrypted' is missing".to_owned(),
+            ));
         }
     } else if crypted {
         // The text itself is never shown: it may be a password.
         if let Some(why) = hash_problem(text) {
             wrong.push(("password", format!("'{command} --iscrypted' is given no password hash: {why}")));
         }
-    } else if ["$1$", "$5$", "$6$", "$y$", "$gy$", "$2a$", "$2b$", "$2y$"].iter().any(|start| text.starts_with(start)) {
+    } else if is_crypt_hash(text) {
         wrong.push((
             "password",
             format!("'{command}' is given a password hash as plain text: '--iscrypted' is missing"),
         ));
     }
+}
+
+/// Whether a text begins as a hash of crypt(3) does.
+fn is_crypt_hash(text: &str) -> bool {
+    ["$1$", "$5$", "$6$", "$y$", "$gy$", "$2a$", "$2b$", "$2y$"].iter().any(|start| text.starts_with(start))
+}
+
+/// `grub.pbkdf2.sha512.ROUNDS.SALT.HASH`.
+fn is_grub_hash(text: &str) -> bool {
+    let parts: Vec<&str> = text.split('.').collect();
+    let hex = |text: &str, least: usize| text.len() >= least && text.bytes().all(|b| b.is_ascii_hexdigit());
+    matches!(parts[..], ["grub", "pbkdf2", "sha512", rounds, salt, hash]
+        if rounds.parse::<u32>().is_ok() && hex(salt, 16) && hex(hash, 64))
 }
 
 /// Why a text is no crypt(3) hash; locked ones (`!`, `*`) are.
@@ -56,6 +74,9 @@ fn hash_problem(text: &str) -> Option<&'static str> {
     if salts.is_empty() {
         return Some("it has no salt");
     }
+    if method.starts_with('2') && !matches!(salts[0].parse(), Ok(4..=31)) {
+        return Some("its cost is no number from 4 to 31");
+    }
     let counted = |salt: &&str| salt.strip_prefix("rounds=").is_some_and(|number| number.parse::<u32>().is_ok());
     if !base64(digest) || !salts.iter().all(|salt| base64(salt) || counted(salt)) {
         return Some("it has characters that no hash has");
@@ -69,6 +90,24 @@ pub(super) fn account_values(command: &str, arguments: &Arguments, wrong: &mut V
         // The last number means nobody to the system's calls.
         if let Some(number) = arguments.number(option).filter(|number| !(0..i64::from(u32::MAX)).contains(number)) {
             wrong.push(("account", format!("'{command} {option}={number}' is no number that an account can have")));
+        }
+    }
+    if command == "user" && arguments.number("--uid") == Some(0) && arguments.value("--name") != Some("root") {
+        wrong.push(("account", "'user --uid=0' is a number that root has".to_owned()));
+    }
+    if arguments.value("--gecos").is_some_and(|text| text.contains([':', '\n'])) {
+        wrong.push(("account", format!("'{command} --gecos' has a ':', which separates fields of /etc/passwd")));
+    }
+    for group in arguments.values("--groups").flat_map(|list| list.split(',')).map(str::trim) {
+        // A group may come with the number it is to have: `data(1500)`.
+        let (name, number) = match group.split_once('(') {
+            Some((name, rest)) => (name, rest.strip_suffix(')').and_then(|number| number.parse::<u32>().ok())),
+            None => (group, Some(0)),
+        };
+        if number.is_none() {
+            wrong.push(("account", format!("'{group}' is no group with its number")));
+        } else if !group.is_empty() {
+            wrong.extend(account("group", name));
         }
     }
     for option in ["--homedir", "--shell"] {
@@ -129,8 +168,27 @@ mod tests {
             assert_eq!(hash_problem(good), None, "{good}");
         }
         assert!(hash_problem(&format!("$6$rounds=many$salt${}", "b".repeat(86))).is_some());
+        assert_eq!(hash_problem(&format!("$2b$12${}", "a".repeat(53))), None);
+        assert!(hash_problem(&format!("$2b$99${}", "a".repeat(53))).is_some());
         for bad in ["plainpassword", "$6$abc$def", "$9$a$b", "$6$", "$6$salt", "abJnggxhB/yWI"] {
             assert!(hash_problem(bad).is_some(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_boot_loader_has_hashes_of_its_own() {
+        let wrong = |text: &str, crypted: bool| {
+            let arguments = Arguments::default().with("--password", text);
+            let arguments = if crypted { arguments.with("--iscrypted", "") } else { arguments };
+            let mut wrong = Vec::new();
+            password("bootloader", &arguments, &mut wrong);
+            wrong.len()
+        };
+        let hash = format!("grub.pbkdf2.sha512.10000.{}.{}", "AB".repeat(32), "0F".repeat(64));
+        assert_eq!(wrong(&hash, true) + wrong("secret", false), 0);
+        for (text, crypted) in [(hash.as_str(), false), ("grub.pbkdf2.sha512.x", true), ("x", true), ("$6$a$b", false)]
+        {
+            assert_eq!(wrong(text, crypted), 1, "{text}");
         }
     }
 
@@ -159,7 +217,11 @@ mod tests {
             account_values("user", &Arguments::default().with(option, value), &mut wrong);
             wrong.len()
         };
-        assert_eq!(wrong("--uid", "0") + wrong("--gid", "4294967294") + wrong("--shell", "/bin/zsh"), 0);
+        assert_eq!(wrong("--uid", "1") + wrong("--gid", "4294967294") + wrong("--shell", "/bin/zsh"), 0);
+        assert_eq!(wrong("--groups", "wheel, data(1500)") + wrong("--gecos", "A. B."), 0);
+        for (option, value) in [("--groups", "x y"), ("--groups", "a(b)"), ("--gecos", "a:b"), ("--uid", "0")] {
+            assert_eq!(wrong(option, value), 1, "{option} {value}");
+        }
         for (option, value) in [("--uid", "-1"), ("--gid", "4294967295"), ("--homedir", "home/a"), ("--shell", "zsh")] {
             assert_eq!(wrong(option, value), 1, "{option} {value}");
         }

@@ -15,15 +15,30 @@ pub(super) fn device(text: &str) -> Option<Wrong> {
         let letter = disk.trim_end_matches(|c: char| c.is_ascii_digit());
         letters(letter) && counts(&disk[letter.len()..])
     });
-    let numbered =
-        ["nvme", "mmcblk", "md", "loop", "sr", "ram", "nbd", "pmem", "zram", "dm-", "rbd", "i2o", "cciss!", "cciss/c"]
-            .iter()
-            .any(|start| {
-                name.strip_prefix(start).is_some_and(|rest| {
-                    rest.bytes().next().is_some_and(|b| b.is_ascii_digit()) || (*start == "md" && !rest.is_empty())
-                })
-            });
-    let path = ["mapper/", "disk/", "md/", "vg", "LABEL=", "UUID=", "PARTUUID=", "PARTLABEL=", "label=", "uuid="]
+    let numbered = ["md", "loop", "sr", "ram", "nbd", "pmem", "zram", "dm-", "rbd", "i2o", "cciss!", "cciss/c"]
+        .iter()
+        .any(|start| {
+            name.strip_prefix(start).is_some_and(|rest| {
+                rest.bytes().next().is_some_and(|b| b.is_ascii_digit()) || (*start == "md" && !rest.is_empty())
+            })
+        });
+    // A disk of these has a number of its own and one within; a partition stands behind a `p`.
+    let of_numbers = |rest: &str, mark: char| {
+        let (disk, partition) = rest.split_once('p').unwrap_or((rest, "1"));
+        let number = |text: &str| !text.is_empty() && digits(text);
+        let disk_fits = match disk.split_once(mark) {
+            Some((one, other)) => number(one) && number(other),
+            None => mark == 'p' && number(disk),
+        };
+        disk_fits && number(partition) && partition != "0"
+    };
+    let numbered = numbered
+        || name.strip_prefix("nvme").is_some_and(|rest| of_numbers(rest, 'n'))
+        || name.strip_prefix("mmcblk").is_some_and(|rest| of_numbers(rest, 'p'));
+    let by_path = name.strip_prefix("disk/").is_some_and(|rest| {
+        rest.strip_prefix("by-").and_then(|rest| rest.split_once('/')).is_some_and(|(_, id)| !id.is_empty())
+    });
+    let path = ["mapper/", "md/", "vg", "LABEL=", "UUID=", "PARTUUID=", "PARTLABEL=", "label=", "uuid="]
         .iter()
         .any(|start| name.strip_prefix(start).is_some_and(|rest| !rest.is_empty()));
     if let Some(id) = name.strip_prefix("UUID=").or_else(|| name.strip_prefix("uuid="))
@@ -33,7 +48,7 @@ pub(super) fn device(text: &str) -> Option<Wrong> {
     }
     let pattern = text.contains(['*', '?', '|']);
     let multipath = name.strip_prefix("mpath").is_some_and(|rest| letters(rest) || digits(rest));
-    (!lettered && !numbered && !path && !pattern && !multipath)
+    (!lettered && !numbered && !path && !by_path && !pattern && !multipath)
         .then(|| ("device", format!("'{text}' is no disk or partition of any machine")))
 }
 
@@ -52,6 +67,13 @@ pub(super) fn disk_of(text: &str) -> Option<&str> {
         true => disk.strip_suffix('p'),
         false => Some(disk),
     }
+}
+
+/// Whether a name is surely a whole disk's.
+pub(super) fn is_whole_disk(text: &str) -> bool {
+    let name = text.strip_prefix("/dev/").unwrap_or(text);
+    let plain = ["sd", "vd", "hd", "xvd", "nvme", "mmcblk"].iter().any(|start| name.starts_with(start));
+    plain && device(text).is_none() && !is_partition(text) && !text.contains(['*', '?', '|'])
 }
 
 /// Whether a name is surely a partition's.
@@ -99,6 +121,9 @@ mod tests {
             "mpatha",
         ] {
             assert_eq!(device(good), None, "{good}");
+        }
+        for bad in ["nvme0", "nvme0n1p0", "nvmen1", "mmcblk", "disk/nope", "disk/by-id/"] {
+            assert!(device(bad).is_some(), "{bad}");
         }
         for bad in ["nosuch", "", "disk", "sd", "/dev/", "1", "C:"] {
             assert!(device(bad).is_some(), "{bad}");

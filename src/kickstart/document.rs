@@ -2,6 +2,11 @@
 
 use super::line;
 
+/// The longest line outside of scripts that is read, in bytes.
+pub(super) const LINE_BYTES_MAX: usize = 64 << 10;
+/// The most files that one section includes.
+const INCLUDES_MAX: usize = 1000;
+
 /// A Kickstart file, taken apart. Lines count from 1.
 #[derive(Debug, Default)]
 pub(super) struct Document<'t> {
@@ -67,6 +72,10 @@ impl<'t> Document<'t> {
                     continue;
                 }
                 if first == "%include" {
+                    if section.includes.len() == INCLUDES_MAX || line.len() > LINE_BYTES_MAX {
+                        document.broken.push((number, format!("a section includes more than {INCLUDES_MAX} files")));
+                        continue;
+                    }
                     match line::split(line) {
                         Ok(words) => section.includes.push(Include { line: number, words, offset: offset - *begin }),
                         Err(why) => document.broken.push((number, format!("the line {why}"))),
@@ -87,6 +96,12 @@ impl<'t> Document<'t> {
                 }
             }
             if trimmed.is_empty() || trimmed.starts_with('#') {
+                continue;
+            }
+            if line.len() > LINE_BYTES_MAX {
+                document
+                    .broken
+                    .push((number, format!("the line is longer than {LINE_BYTES_MAX} bytes: it was not read")));
                 continue;
             }
             let words = match line::split(line) {
@@ -133,7 +148,8 @@ impl<'t> SectionText<'t> {
     /// Its lines with their numbers; without those of its `%include`s.
     pub(super) fn lines(&self) -> impl Iterator<Item = (u32, &'t str)> {
         let lines = Lines { text: self.body, at: 0, number: self.first, only_newlines: self.only_newlines };
-        let is_include = |line: &Line<'_>| self.includes.iter().any(|include| include.offset == line.offset);
+        let is_include =
+            |line: &Line<'_>| self.includes.binary_search_by_key(&line.offset, |include| include.offset).is_ok();
         lines.filter(move |line| !is_include(line)).map(|line| (line.number, line.text))
     }
 

@@ -49,7 +49,10 @@ fn findings_are_those_of_the_golden_cases() {
         let found: String = check
             .run("ks", &text)
             .iter()
-            .map(|f| format!("{}: {}: {} [{}]\n", f.line.unwrap_or(0), f.severity.as_str(), f.message, f.code))
+            .map(|f| {
+                let (line, column) = (f.line.unwrap_or(0), f.column.unwrap_or(0));
+                format!("{line}:{column}: {}: {} [{}]\n", f.severity.as_str(), f.message, f.code)
+            })
             .collect();
         assert_golden(&found, &case.with_extension("findings"));
     }

@@ -1,7 +1,7 @@
 //! Keyboards by the names the installer knows: layouts of X (`de`, `de (nodeadkeys)`) and keymaps of the console (`de-latin1`).
 //!
 //! `keyboards.txt` has a layout a line with its variants, as xkeyboard-config names them, and behind `*` the keymaps that kbd has
-//! beside those that it makes of the layouts (`de-nodeadkeys`).
+//! beside those that it makes of the layouts (`de-nodeadkeys`); behind `!` stand the ways to switch between layouts.
 
 use super::values::Wrong;
 use std::collections::{HashMap, HashSet};
@@ -12,14 +12,17 @@ struct Known {
     layouts: HashMap<&'static str, HashSet<&'static str>>,
     /// Keymaps that are made of no layout.
     keymaps: HashSet<&'static str>,
+    /// Ways to switch between layouts.
+    switches: HashSet<&'static str>,
 }
 
 static KNOWN: LazyLock<Known> = LazyLock::new(|| {
-    let mut known = Known { layouts: HashMap::new(), keymaps: HashSet::new() };
+    let mut known = Known { layouts: HashMap::new(), keymaps: HashSet::new(), switches: HashSet::new() };
     for line in include_str!("keyboards.txt").lines() {
         let mut words = line.split(' ');
         match words.next() {
             Some("*") => known.keymaps.extend(words),
+            Some("!") => known.switches.extend(words),
             Some(layout) => drop(known.layouts.insert(layout, words.collect())),
             None => {}
         }
@@ -39,6 +42,12 @@ pub(super) fn layout(text: &str) -> Option<Wrong> {
         Some(variants) if variant.is_empty() || variants.contains(variant) => None,
         Some(_) => wrong(format!("keyboard layout '{name}' has no variant '{variant}'")),
     }
+}
+
+/// What is wrong with a way to switch between layouts (`grp:alt_shift_toggle`).
+pub(super) fn switch(text: &str) -> Option<Wrong> {
+    let fits = text.strip_prefix("grp:").is_some_and(|name| KNOWN.switches.contains(name));
+    (!fits).then(|| ("keyboard", format!("unknown way to switch layouts '{text}' (grp:alt_shift_toggle)")))
 }
 
 /// What is wrong with a keymap of the console, or with the layout of X that stands in its place.
@@ -81,6 +90,8 @@ mod tests {
         for bad in ["uss", "de (nosuch)", "de (nodeadkeys", "english", "", "uk", "de-latin1"] {
             assert!(layout(bad).is_some(), "{bad}");
         }
+        assert_eq!(switch("grp:alt_shift_toggle").or(switch("grp:caps_toggle")), None);
+        assert!(switch("grp:nosuch").is_some() && switch("alt_shift_toggle").is_some());
         for bad in ["zz", "klingon", "usa", "us-nosuch", "", "US", "-", "de-"] {
             assert!(keymap(bad).is_some(), "{bad}");
         }

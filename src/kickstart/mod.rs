@@ -5,17 +5,21 @@
 //!   that profiles share.
 //! - `modern` says the commands of an older installer in the words of today's, out of the facts in `grammar`.
 //! - `render` pours it all into the templates of `templates/`.
+//! - `bounds` says what a site's own templates may use up.
 //! - `trace` says which element of the profile a line was made of.
 //! - `check` finds what would fail at install time in any Kickstart file, ours or not.
 
+mod addresses;
 mod ansible;
 mod arguments;
+mod bounds;
 mod check;
 mod context;
 mod credentials;
 mod devices;
 mod difference;
 mod document;
+mod doubts;
 mod error;
 #[cfg(test)]
 mod golden_tests;
@@ -33,12 +37,15 @@ mod rules;
 mod script;
 mod scripts;
 mod section;
+mod services;
 mod shell;
+mod sources;
 mod storage;
 mod trace;
 mod values;
 mod written;
 
+pub use bounds::TEMPLATE_BYTES_MAX;
 pub use check::{Check, Shelf};
 pub use difference::Difference;
 pub use error::KickstartError;

@@ -3,6 +3,7 @@
 //! The templates of `templates/` are compiled in; a site replaces one by giving another text under its name. An
 //! unknown name in a template is an error, never an empty string.
 
+use super::bounds::{self, Rendered};
 use super::judge::Conditions;
 use super::kept::{Elements, Kept};
 use super::modern::modernise;
@@ -59,12 +60,14 @@ impl Renderer {
         let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).keep_trailing_newline(true).build();
         templates.set_syntax(syntax.expect("the delimiters are the usual ones"));
         templates.set_auto_escape_callback(|_| AutoEscape::None);
+        bounds::set(&mut templates);
         for (name, text) in TEMPLATES {
             if !overrides.contains_key(name) {
                 templates.add_template(name, text).map_err(|error| template_error(name, text, &error))?;
             }
         }
         for (name, text) in overrides {
+            bounds::check_size(name, text)?;
             let added = templates.add_template_owned(name.clone(), text.clone());
             added.map_err(|error| template_error(name, text, &error))?;
         }
@@ -147,11 +150,20 @@ impl Renderer {
 
     fn fill(&self, name: &str, values: Value) -> Result<String, KickstartError> {
         let template = self.templates.get_template(name).expect("our templates are added first");
-        template.render(values).map_err(|error| {
+        let mut rendered = Rendered::default();
+        if let Err(error) = template.render_captured_to(values, &mut rendered) {
             let name = innermost(&error).name().unwrap_or(name).to_owned();
             let source = self.templates.get_template(&name).map(|t| t.source().to_owned()).unwrap_or_default();
-            template_error(&name, &source, &error)
-        })
+            return Err(match rendered.is_full {
+                true => KickstartError::Template {
+                    template: name,
+                    line: None,
+                    problem: format!("makes a text larger than {} MB", bounds::RENDERED_BYTES_MAX >> 20),
+                },
+                false => template_error(&name, &source, &error),
+            });
+        }
+        Ok(rendered.into_text())
     }
 }
 
@@ -196,6 +208,7 @@ fn template_error(name: &str, source: &str, error: &Error) -> KickstartError {
     let problem = match (inner.kind(), expression) {
         (ErrorKind::UndefinedError, Some(expression)) => format!("'{expression}' is not defined"),
         (ErrorKind::UndefinedError, None) => "a name that is not defined".to_owned(),
+        (ErrorKind::OutOfFuel, _) => bounds::out_of_steps(),
         (ErrorKind::TemplateNotFound, _) => inner.detail().unwrap_or("includes an unknown template").to_owned(),
         (kind, _) => match inner.detail() {
             Some(detail) => format!("{kind}: {detail}"),

@@ -25,6 +25,12 @@ pub(super) fn problems(command: &str, arguments: &Arguments, release: Release) -
             );
             found.when(arguments.words.len() > 1, "one partition at most");
         }
+        "firstboot" => found.excludes("--enable", "--disable"),
+        "zipl" => found.excludes("--secure-boot", "--no-secure-boot"),
+        "selinux" => {
+            let modes = ["--enforcing", "--permissive", "--disabled"].iter().filter(|mode| found.has(mode)).count();
+            found.when(modes > 1, "only one of '--enforcing', '--permissive' and '--disabled' can be given");
+        }
         "eula" => found.when(!found.has("--agreed"), "option '--agreed' is missing"),
         "harddrive" if release <= Release::Rhel8 => {
             let both = found.has("--biospart") == found.has("--partition");

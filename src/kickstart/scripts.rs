@@ -5,12 +5,21 @@
 
 use super::written::is_shell;
 use std::collections::HashMap;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::process::{Command, Stdio};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, mpsc};
+use std::time::Duration;
 
 /// How many distinct scripts are remembered; beyond it a script is read again each time.
 pub const SCRIPTS_MAX: usize = 100_000;
+/// The largest script that the shell is given to read, in bytes.
+const SCRIPT_BYTES_MAX: usize = 4 << 20;
+/// How deep scripts may stand in scripts that write them.
+const NESTED_MAX: usize = 3;
+/// How long the shell may read one script.
+const READING_TIME_MAX: Duration = Duration::from_secs(30);
+/// How much of what the shell says is read, in bytes.
+const SAID_BYTES_MAX: u64 = 64 << 10;
 
 /// Knows which scripts the shell can read. Shared by threads; two that ask for the same script read it once.
 #[derive(Debug, Default)]
@@ -34,10 +43,18 @@ impl Scripts {
 
     /// What is wrong in a script and in the shell scripts that it writes: lines count from 1.
     pub(super) fn problems(&self, text: &str) -> Vec<(u32, String)> {
+        self.problems_within(text, NESTED_MAX)
+    }
+
+    fn problems_within(&self, text: &str, depth: usize) -> Vec<(u32, String)> {
+        if text.len() > SCRIPT_BYTES_MAX {
+            return vec![(1, format!("the script is larger than {} MB: it was not read", SCRIPT_BYTES_MAX >> 20))];
+        }
         let (outline, inner) = outline(text);
         let mut problems: Vec<(u32, String)> = self.read(outline).into_iter().collect();
-        for (line, script) in inner {
-            problems.extend(self.problems(&script).into_iter().map(|(at, what)| (line + at, what)));
+        for (line, script) in inner.into_iter().filter(|_| depth > 0) {
+            let within = self.problems_within(&script, depth - 1);
+            problems.extend(within.into_iter().map(|(at, what)| (line + at, what)));
         }
         problems
     }
@@ -175,14 +192,26 @@ fn ask_bash(script: &str) -> Verdict {
         Err(error) => return Some((1, format!("the script was not read, since bash does not start: {error}"))),
     };
     let mut input = child.stdin.take().expect("it was asked for");
-    // The shell may stop reading at the first mistake.
-    let output = std::thread::scope(|scope| {
+    let errors = child.stderr.take().expect("it was asked for");
+    let (sender, receiver) = mpsc::channel();
+    let said = std::thread::scope(|scope| {
+        // The shell may stop reading at the first mistake.
         scope.spawn(move || input.write_all(script.as_bytes()));
-        child.wait_with_output()
+        scope.spawn(move || {
+            let mut said = Vec::new();
+            let read = errors.take(SAID_BYTES_MAX).read_to_end(&mut said);
+            let _ = sender.send(read.map(|_| said));
+        });
+        let said = receiver.recv_timeout(READING_TIME_MAX);
+        // It has said all, or too much, or it is late: then both threads wait for its end.
+        let _ = child.kill();
+        said
     });
-    let said = match output {
-        Ok(output) => String::from_utf8_lossy(&output.stderr).into_owned(),
-        Err(error) => return Some((1, format!("the script was not read: {error}"))),
+    let _ = child.wait();
+    let said = match said {
+        Ok(Ok(said)) => String::from_utf8_lossy(&said).into_owned(),
+        Ok(Err(error)) => return Some((1, format!("the script was not read: {error}"))),
+        Err(_) => return Some((1, format!("the shell needs more than {} s for it", READING_TIME_MAX.as_secs()))),
     };
     let (line, what) = said.lines().next()?.split_once("line ")?.1.split_once(": ")?;
     let at = line.trim().parse().unwrap_or(1);
@@ -202,6 +231,21 @@ mod tests {
         assert!(!scripts.problems("echo 'never closed\n").is_empty());
         assert!(!scripts.problems("cat > x << 'EOF'\nno end\n").is_empty());
         assert!(!scripts.problems("cat > x << EOF\nno end\n").is_empty());
+    }
+
+    #[test]
+    fn a_script_has_an_end() {
+        let scripts = Scripts::new();
+        let [(1, what)] = &scripts.problems(&"x".repeat(SCRIPT_BYTES_MAX + 1))[..] else { panic!("one problem") };
+        assert!(what.contains("larger than 4 MB"), "{what}");
+        // Each writes the next one; deep inside nobody looks.
+        let nest = |depth: usize| {
+            let begin: String = (0..depth).map(|n| format!("cat > x << 'E{n}.'\n#!/bin/sh\n")).collect();
+            let end: String = (0..depth).rev().map(|n| format!("E{n}.\n")).collect();
+            format!("{begin}for\n{end}")
+        };
+        assert_ne!(scripts.problems(&nest(NESTED_MAX)), []);
+        assert_eq!(scripts.problems(&nest(NESTED_MAX + 1)), []);
     }
 
     #[test]

@@ -10,6 +10,12 @@ pub(super) struct Storage {
     /// Members made (`pv.1`, `raid.01`) with the line that makes them, and whether something uses them.
     members: BTreeMap<String, (u32, bool)>,
     groups: BTreeSet<String>,
+    /// Those of them that are made here, so that nothing is in them yet.
+    new_groups: BTreeSet<String>,
+    /// Volumes as `group/volume`.
+    volumes: BTreeSet<String>,
+    /// What snapshots are taken of, and the line.
+    origins: Vec<(String, u32)>,
     pools: BTreeSet<String>,
     mounts: BTreeSet<String>,
     /// Disks that lines want to use, and the line.
@@ -49,6 +55,10 @@ impl Storage {
         self.disks(line, command, arguments);
         match command {
             "part" | "partition" | "raid" | "volgroup" | "logvol" | "btrfs" | "mount" => {}
+            "snapshot" => {
+                self.origins.extend(words.first().map(|origin| ((*origin).to_owned(), line)));
+                return;
+            }
             _ => return,
         }
         self.first_line.get_or_insert(line);
@@ -65,11 +75,7 @@ impl Storage {
                 if arguments.number("--size").is_some_and(|size| size <= 0) {
                     self.error(line, format!("partition '{point}' has no size: '--size' is not above zero"));
                 }
-                if let (Some(size), Some(most)) = (arguments.number("--size"), arguments.number("--maxsize"))
-                    && most < size
-                {
-                    self.error(line, format!("partition '{point}' is larger than its '--maxsize'"));
-                }
+                self.check_most(line, point, arguments);
                 if arguments.has("--maxsize") && !arguments.has("--grow") {
                     self.warn(line, "option '--maxsize' has no effect without '--grow'".to_owned());
                 }
@@ -98,6 +104,9 @@ impl Storage {
             ("volgroup", [name, members @ ..]) => {
                 self.consume(line, members);
                 self.groups.insert((*name).to_owned());
+                if !exists {
+                    self.new_groups.insert((*name).to_owned());
+                }
             }
             ("logvol", [point, ..]) => {
                 let group = arguments.value("--vgname").unwrap_or_default();
@@ -105,6 +114,15 @@ impl Storage {
                     self.error(line, format!("no volume group '{group}' is made before this line"));
                 }
                 let name = arguments.value("--name").unwrap_or_default();
+                self.volumes.insert(format!("{group}/{name}"));
+                if exists && self.new_groups.contains(group) {
+                    self.error(line, format!("volume '{name}' cannot be there already: its group '{group}' is new"));
+                }
+                self.check_most(line, point, arguments);
+                let cache = arguments.values("--cachepvs").flat_map(super::values::names);
+                for member in cache.filter(|member| !self.included && !self.members.contains_key(*member)) {
+                    self.wrong.push((line, Severity::Error, format!("no '{member}' is made before this line")));
+                }
                 if arguments.has("--thinpool") {
                     self.pools.insert(format!("{group}/{name}"));
                 }
@@ -165,6 +183,14 @@ impl Storage {
         }
     }
 
+    fn check_most(&mut self, line: u32, point: &str, arguments: &Arguments) {
+        if let (Some(size), Some(most)) = (arguments.number("--size"), arguments.number("--maxsize"))
+            && most < size
+        {
+            self.error(line, format!("'{point}' is larger than its '--maxsize'"));
+        }
+    }
+
     /// What is wrong, by line.
     pub(super) fn finish(mut self) -> Vec<(u32, Severity, String)> {
         // A disk may go by another name where one of them is a pattern or a path.
@@ -178,6 +204,13 @@ impl Storage {
         for (partition, disk, line) in std::mem::take(&mut self.taken) {
             if self.cleared.takes(&partition, &disk) {
                 self.error(line, format!("partition '{partition}' is one that 'clearpart' removes"));
+            }
+        }
+        for (origin, line) in std::mem::take(&mut self.origins) {
+            let group = origin.split('/').next().unwrap_or_default();
+            let may_be_there = !self.new_groups.contains(group) && self.first_line.is_none();
+            if !self.included && !may_be_there && !self.volumes.contains(&origin) {
+                self.error(line, format!("no line makes the volume '{origin}' of this snapshot"));
             }
         }
         for (name, (line, used)) in &self.members {

@@ -1,10 +1,10 @@
 //! Values that the installer's parser takes as they are and the installation then fails on: addresses, time zones,
 //! locales, password hashes, URLs, devices.
 
+use super::addresses::{network, server};
 use super::arguments::Arguments;
-use super::{credentials, devices, keyboard};
+use super::{credentials, devices, keyboard, services, sources};
 use std::collections::HashSet;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::LazyLock;
 
 static TIMEZONES: LazyLock<HashSet<&str>> = LazyLock::new(|| include_str!("timezones.txt").lines().collect());
@@ -26,6 +26,8 @@ pub(super) fn problems(command: &str, arguments: &Arguments) -> Vec<Wrong> {
             let layouts = arguments.values("--xlayouts").flat_map(|list| list.split(',')).map(str::trim);
             let keymaps = arguments.values("--vckeymap").chain(word);
             wrong.extend(layouts.filter_map(keyboard::layout));
+            let switches = arguments.values("--switch").flat_map(names);
+            wrong.extend(switches.filter_map(keyboard::switch));
             wrong.extend(keymaps.filter_map(keyboard::keymap));
         }
         "timezone" => {
@@ -39,7 +41,11 @@ pub(super) fn problems(command: &str, arguments: &Arguments) -> Vec<Wrong> {
             wrong.extend(arguments.values("--ntp-server").chain(arguments.values("--ntp-pool")).filter_map(server));
         }
         "network" => network(arguments, &mut wrong),
-        "rootpw" | "sshpw" => credentials::password(command, arguments, &mut wrong),
+        "rootpw" => credentials::password(command, arguments, &mut wrong),
+        "sshpw" => {
+            credentials::password(command, arguments, &mut wrong);
+            wrong.extend(arguments.value("--username").and_then(|name| credentials::account("user", name)));
+        }
         "bootloader" => {
             credentials::password(command, arguments, &mut wrong);
             for option in ["--boot-drive", "--driveorder"] {
@@ -51,42 +57,40 @@ pub(super) fn problems(command: &str, arguments: &Arguments) -> Vec<Wrong> {
             credentials::password(command, arguments, &mut wrong);
             credentials::account_values(command, arguments, &mut wrong);
         }
-        "sshkey" => wrong.extend(word.and_then(credentials::ssh_key)),
+        "sshkey" => {
+            wrong.extend(word.and_then(credentials::ssh_key));
+            wrong.extend(arguments.value("--username").and_then(|name| credentials::account("user", name)));
+        }
         "vnc" => {
-            let port = arguments.value("--port").filter(|port| port.parse::<u16>().map_or(true, |port| port == 0));
-            wrong.extend(port.map(|port| ("port", format!("'--port={port}' is no number from 1 to 65535"))));
+            wrong.extend(arguments.value("--port").and_then(sources::port));
             wrong.extend(arguments.value("--host").and_then(server));
-        }
-        "firewall" => {
-            for port in arguments.values("--port").flat_map(|list| list.split(',')).map(str::trim) {
-                let (number, protocol) = port.split_once(':').unwrap_or((port, "tcp"));
-                let ends = number.split_once('-').unwrap_or((number, number));
-                let fits = |end: &str| {
-                    end.parse::<u16>().is_ok_and(|port| port > 0) || end.bytes().all(|b| b.is_ascii_lowercase())
-                };
-                if !fits(ends.0)
-                    || !fits(ends.1)
-                    || !matches!(protocol, "tcp" | "udp" | "sctp" | "dccp")
-                    || number.is_empty()
-                {
-                    wrong.push(("port", format!("'{port}' is no port and protocol (80:tcp)")));
-                }
+            // The text itself is never shown.
+            if arguments.value("--password").is_some_and(|password| !(6..=8).contains(&password.len())) {
+                wrong.push(("password", "a password of VNC has six to eight characters".to_owned()));
             }
         }
-        "url" | "repo" | "liveimg" | "ostreesetup" | "updates" | "method" | "nfs" => {
-            for option in ["--url", "--baseurl", "--mirrorlist", "--metalink", "--proxy"] {
-                wrong.extend(arguments.values(option).filter_map(|text| url(text, option == "--proxy")));
-            }
-            if command == "nfs" {
-                wrong.extend(arguments.value("--server").and_then(server));
-            }
+        "firewall" => services::firewall(arguments, &mut wrong),
+        "services" => services::services(arguments, &mut wrong),
+        "url" | "repo" | "liveimg" | "ostreesetup" | "updates" | "method" | "nfs" | "harddrive" | "driverdisk"
+        | "iscsi" | "iscsiname" | "fcoe" | "zfcp" | "nvdimm" => sources::problems(command, arguments, &mut wrong),
+        "logging" => {
+            wrong.extend(arguments.value("--host").and_then(server));
+            wrong.extend(arguments.value("--port").filter(|port| !port.is_empty()).and_then(sources::port));
         }
-        "logging" => wrong.extend(arguments.value("--host").and_then(server)),
+        "snapshot" | "logvol" | "volgroup" => volumes(command, arguments, &mut wrong),
         "clearpart" | "ignoredisk" => {
             for option in ["--drives", "--only-use", "--list"] {
                 let check = if command == "clearpart" && option == "--list" { devices::device } else { devices::disk };
                 wrong.extend(arguments.values(option).flat_map(names).filter_map(check));
             }
+            let odd =
+                arguments.value("--disklabel").filter(|label| !matches!(*label, "gpt" | "msdos" | "mac" | "dasd"));
+            wrong
+                .extend(odd.map(|label| ("device", format!("'--disklabel={label}' is none of gpt, msdos, mac, dasd"))));
+        }
+        "xconfig" => {
+            let odd = arguments.value("--defaultdesktop").filter(|name| !matches!(*name, "GNOME" | "KDE"));
+            wrong.extend(odd.map(|name| ("desktop", format!("'--defaultdesktop={name}' is neither GNOME nor KDE"))));
         }
         _ => {}
     }
@@ -148,8 +152,69 @@ fn storage(command: &str, arguments: &Arguments, wrong: &mut Vec<Wrong>) {
     let point = point.map_or("", String::as_str);
     let special = ["swap", "none", "biosboot", "prepboot", "appleboot", "macefi", "recommended"];
     let member = ["pv.", "raid.", "btrfs."].iter().any(|start| point.starts_with(start));
-    if !point.starts_with('/') && !special.contains(&point) && !member {
+    if (!point.starts_with('/') && !special.contains(&point) && !member) || point.split('/').any(|part| part == "..") {
         wrong.push(("mount-point", format!("'{point}' is no mount point")));
+    }
+    if point.starts_with('/') && matches!(kind, "swap" | "biosboot" | "prepboot" | "lvmpv" | "mdmember") {
+        wrong.push(("file-system", format!("'{kind}' is no file system that is mounted at '{point}'")));
+    }
+    let is_vfat =
+        matches!(kind, "" | "efi" | "vfat" | "fat12" | "fat16" | "fat32" | "msdos" | "macefi" | "hfs" | "hfs+");
+    if point == "/boot/efi" && !is_vfat {
+        wrong.push(("file-system", format!("'/boot/efi' cannot be of type '{kind}': firmware reads vfat")));
+    }
+    size(kind, point, arguments, wrong);
+}
+
+/// A size that no file system has, or not this one. In MiB.
+fn size(kind: &str, point: &str, arguments: &Arguments, wrong: &mut Vec<Wrong>) {
+    const TIB: i64 = 1 << 20;
+    let (least, most) = match kind {
+        "xfs" => (16, TIB << 23),
+        "btrfs" => (109, TIB << 23),
+        "ext2" | "ext3" => (1, 16 * TIB),
+        "ext4" => (1, TIB << 20),
+        "efi" | "vfat" => (1, 2 * TIB),
+        "biosboot" | "prepboot" => (1, 64),
+        "swap" => (1, 16 * TIB),
+        _ if point == "swap" => (1, 16 * TIB),
+        _ => (1, TIB << 23),
+    };
+    for option in ["--size", "--maxsize"] {
+        let Some(size) = arguments.number(option).filter(|size| *size > 0) else { continue };
+        let place = if kind.is_empty() { point } else { kind };
+        if size > most {
+            wrong.push(("partitioning", format!("'{option}={size}' is too large: '{place}' has at most {most} MiB")));
+        } else if size < least {
+            wrong.push(("partitioning", format!("'{option}={size}' is too small: '{place}' has at least {least} MiB")));
+        }
+    }
+}
+
+/// The names of volume groups and logical volumes, as LVM has them.
+fn volumes(command: &str, arguments: &Arguments, wrong: &mut Vec<Wrong>) {
+    let word = arguments.words.first().map(String::as_str);
+    let given: Vec<&str> = match command {
+        "logvol" => arguments.value("--name").into_iter().chain(arguments.value("--vgname")).collect(),
+        "snapshot" => {
+            arguments.value("--name").into_iter().chain(word.into_iter().flat_map(|w| w.split('/'))).collect()
+        }
+        _ => word.into_iter().collect(),
+    };
+    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'+' | b'-');
+    for name in given.into_iter().filter(|name| !name.is_empty()) {
+        let ours =
+            ["_cdata", "_cmeta", "_corig", "_mlog", "_mimage", "_pmspare", "_rimage", "_rmeta", "_tdata", "_tmeta"];
+        let reserved = command == "logvol"
+            && Some(name) == arguments.value("--name")
+            && (name.starts_with("snapshot")
+                || name.starts_with("pvmove")
+                || ours.iter().any(|part| name.contains(part)));
+        if name.starts_with('-') || matches!(name, "." | "..") || !name.bytes().all(plain) || name.len() > 127 {
+            wrong.push(("partitioning", format!("'{name}' is no name of a volume or a group of them")));
+        } else if reserved {
+            wrong.push(("partitioning", format!("'{name}' is a name that LVM keeps for itself")));
+        }
     }
 }
 
@@ -159,154 +224,11 @@ fn locale(text: &str) -> Option<Wrong> {
     let codeset = codeset.trim_start_matches('.').to_ascii_lowercase().replace('-', "");
     let coded = codeset.is_empty()
         || codeset == "utf8"
-        || codeset.starts_with("iso8859")
+        || codeset.strip_prefix("iso8859").is_some_and(|part| matches!(part.parse(), Ok(1..=16)))
         || codeset == "eucjp"
         || codeset == "gb18030";
     let named = LOCALES.contains(format!("{name}{modifier}").as_str());
     (!named || !coded).then(|| ("locale", format!("unknown locale '{text}'")))
-}
-
-/// A host name or an address.
-fn server(text: &str) -> Option<Wrong> {
-    let text = text.trim();
-    (!is_host(text)).then(|| ("address", format!("'{text}' is neither a host name nor an address")))
-}
-
-fn is_host(text: &str) -> bool {
-    if text.parse::<IpAddr>().is_ok() {
-        return true;
-    }
-    // What looks like an address and is none, such as 10.1.1.300, is no name either.
-    let numeric = text.split('.').all(|part| part.bytes().all(|b| b.is_ascii_digit()));
-    !numeric && text.len() <= 253 && text.trim_end_matches('.').split('.').all(is_label)
-}
-
-fn is_label(label: &str) -> bool {
-    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_');
-    !label.is_empty()
-        && label.len() <= 63
-        && label.bytes().all(plain)
-        && !label.starts_with('-')
-        && !label.ends_with('-')
-}
-
-/// A URL that packages or an image can be fetched from.
-fn url(text: &str, is_proxy: bool) -> Option<Wrong> {
-    let problem = |why: &str| Some(("url", format!("'{text}' is no URL: {why}")));
-    let Some((scheme, rest)) = text.split_once("://") else {
-        // A proxy may leave its scheme out; hd: and cdrom: have no slashes.
-        return match text.split_once(':') {
-            Some(("hd" | "cdrom" | "nfs", rest)) if !rest.is_empty() => None,
-            _ if is_proxy && is_host(text.rsplit('@').next()?.split(':').next()?) => None,
-            _ => problem("it has no scheme such as http://"),
-        };
-    };
-    match scheme {
-        "file" | "hd" => return (!rest.starts_with('/')).then(|| problem("its path is not absolute")).flatten(),
-        "http" | "https" | "ftp" | "nfs" => {}
-        _ => return problem("the installer knows no such scheme"),
-    }
-    if text.contains(|c: char| c.is_whitespace() || c.is_control()) {
-        return problem("it has white space");
-    }
-    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    let place = authority.rsplit('@').next().unwrap_or_default();
-    let (host, port) = match place.strip_prefix('[').and_then(|place| place.split_once(']')) {
-        Some((address, port)) if address.parse::<Ipv6Addr>().is_ok() => ("localhost", port.strip_prefix(':')),
-        Some(_) => return problem("its address is none"),
-        None => place.split_once(':').map_or((place, None), |(host, port)| (host, Some(port))),
-    };
-    if host.is_empty() {
-        return problem("it names no host");
-    }
-    if !host.contains('$') && !is_host(host) {
-        return problem("its host is neither a name nor an address");
-    }
-    let fits =
-        port.is_none_or(|port| port.parse::<u16>().is_ok_and(|port| port > 0) || (scheme == "nfs" && port.is_empty()));
-    (!fits).then(|| problem("its port is no number from 1 to 65535")).flatten()
-}
-
-fn network(arguments: &Arguments, wrong: &mut Vec<Wrong>) {
-    let value = |option| arguments.value(option).filter(|value| !value.is_empty());
-    let mut address = |option, kinds: &[&str]| {
-        let text = value(option)?;
-        if kinds.contains(&text) {
-            return None;
-        }
-        let parsed = text.parse::<Ipv4Addr>().ok();
-        if parsed.is_none() {
-            wrong.push(("address", format!("'{option}={text}' is no IPv4 address")));
-        }
-        parsed
-    };
-    let ip = address("--ip", &["dhcp"]);
-    let gateway = address("--gateway", &[]);
-    let mask = address("--netmask", &[]);
-    if let Some(mask) = mask {
-        let bits = u32::from(mask);
-        if bits.leading_ones() + bits.trailing_zeros() != 32 || bits == 0 {
-            wrong.push(("address", format!("'--netmask={mask}' is no network mask")));
-        } else if let (Some(ip), Some(gateway)) = (ip, gateway)
-            && u32::from(ip) & bits != u32::from(gateway) & bits
-        {
-            wrong.push(("address", format!("gateway '{gateway}' is not in the network of '{ip}' with mask '{mask}'")));
-        } else if let Some(ip) = ip.filter(|_| bits.leading_ones() < 31) {
-            let host = u32::from(ip) & !bits;
-            if host == 0 || host == !bits {
-                let kind = if host == 0 { "network" } else { "broadcast" };
-                wrong.push(("address", format!("'{ip}' with mask '{mask}' is a {kind} address, no machine's")));
-            }
-        }
-    }
-    if let (Some(ip), Some(gateway)) = (ip, gateway)
-        && ip == gateway
-    {
-        wrong.push(("address", format!("gateway '{gateway}' is the machine itself")));
-    }
-    if value("--bootproto") == Some("static") {
-        let is_v6_only = value("--ipv6").is_some() && value("--ip").is_none();
-        for option in ["--ip", "--netmask"] {
-            if value(option).is_none() && !is_v6_only {
-                wrong.push(("address", format!("'--bootproto=static' needs '{option}'")));
-            }
-        }
-    }
-    for text in arguments.values("--nameserver").flat_map(|list| list.split(',')).map(str::trim) {
-        if text.parse::<IpAddr>().is_err() {
-            wrong.push(("address", format!("name server '{text}' is no address")));
-        }
-    }
-    if let Some(text) = value("--ipv6") {
-        let (address, prefix) = text.split_once('/').unwrap_or((text, "64"));
-        let fits = address.parse::<Ipv6Addr>().is_ok() && prefix.parse::<u8>().is_ok_and(|prefix| prefix <= 128);
-        if !fits && !matches!(text, "auto" | "dhcp") {
-            wrong.push(("address", format!("'--ipv6={text}' is neither auto, dhcp nor an address with its prefix")));
-        }
-    }
-    if let Some(text) =
-        value("--ipv6gateway").filter(|text| text.split('%').next().is_none_or(|a| a.parse::<Ipv6Addr>().is_err()))
-    {
-        wrong.push(("address", format!("'--ipv6gateway={text}' is no IPv6 address")));
-    }
-    if let Some(text) = value("--mtu").filter(|text| !text.parse::<u32>().is_ok_and(|mtu| (68..=65536).contains(&mtu)))
-    {
-        wrong.push(("network", format!("'--mtu={text}' is no packet size")));
-    }
-    if let Some(text) = value("--vlanid").filter(|text| !text.parse::<u16>().is_ok_and(|id| (1..=4094).contains(&id))) {
-        wrong.push(("network", format!("'--vlanid={text}' is no number from 1 to 4094")));
-    }
-    if let Some(text) = value("--hostname").filter(|text| !is_host(text)) {
-        wrong.push(("host-name", format!("'{text}' is no host name")));
-    }
-    let named = |text: &&str| {
-        let mac = text.split(':').count() == 6
-            && text.split(':').all(|pair| pair.len() == 2 && u8::from_str_radix(pair, 16).is_ok());
-        mac || (text.len() <= 15 && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.')))
-    };
-    if let Some(text) = value("--device").filter(|text| !named(text)) {
-        wrong.push(("network", format!("'--device={text}' is neither an interface's name nor a MAC address")));
-    }
 }
 
 #[cfg(test)]
@@ -333,48 +255,5 @@ mod tests {
         assert_eq!(wrong("--xlayouts", "us,de-latin1,xx"), 2);
         assert_eq!(wrong("--vckeymap", "de-latin1") + wrong("--vckeymap", "de (nodeadkeys)"), 0);
         assert_eq!(wrong("--vckeymap", "de-latin9"), 1);
-    }
-
-    #[test]
-    fn urls() {
-        for good in [
-            "http://10.1.1.1/install/x",
-            "https://mirror.example:8443/a?b=c",
-            "http://127.0.0.1:7180/",
-            "ftp://user:pw@h/x",
-            "file:///run/install",
-            "nfs://server:/x",
-            "http://[fd00::1]:80/x",
-            "http://mirror/$releasever/$basearch",
-            "hd:sda1:/iso",
-        ] {
-            assert_eq!(url(good, false), None, "{good}");
-        }
-        for bad in [
-            "notaurl",
-            "http://",
-            "http:///x",
-            "htp://x/",
-            "http://10.1.1.300/x",
-            "http://a b/",
-            "http://h:99999/",
-            "http://-x/",
-            "",
-            "http://h:0/",
-            "http://[zz]/",
-        ] {
-            assert!(url(bad, false).is_some(), "{bad}");
-        }
-        assert_eq!(url("proxy.example:3128", true), None);
-    }
-
-    #[test]
-    fn hosts() {
-        for good in ["a", "compute-0-0.local", "10.1.1.1", "::1", "1a.b"] {
-            assert!(is_host(good), "{good}");
-        }
-        for bad in ["", "10.1.1.300", "a..b", "-a", "a b", "1.2"] {
-            assert!(!is_host(bad), "{bad}");
-        }
     }
 }

@@ -123,7 +123,11 @@ fn fitting<'t>(text: &'t str, interpreter: &str) -> Cow<'t, str> {
 
 /// Whether an interpreter reads shell.
 pub(super) fn is_shell(interpreter: &str) -> bool {
-    let program = interpreter.split_whitespace().next().unwrap_or_default();
+    let mut words = interpreter.split_whitespace();
+    let program = match words.next().unwrap_or_default() {
+        "/usr/bin/env" | "/bin/env" => words.find(|word| !word.starts_with('-')).unwrap_or_default(),
+        program => program,
+    };
     matches!(program.rsplit('/').next(), Some("sh" | "bash" | "dash" | "ksh"))
 }
 
@@ -150,6 +154,16 @@ fn digest(text: &str) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn shells_are_known() {
+        for shell in ["/bin/sh", "/usr/bin/bash -x", "/usr/bin/env bash", "/usr/bin/env -S bash -e", "/bin/ksh"] {
+            assert!(is_shell(shell), "{shell}");
+        }
+        for other in ["/usr/bin/python3", "/usr/bin/env python3", "/usr/bin/env", ""] {
+            assert!(!is_shell(other), "{other}");
+        }
+    }
 
     #[test]
     fn texts_have_numbers_of_their_own() {

@@ -61,11 +61,19 @@ impl Finding {
 
     /// Shows the line it stands in, taken out of the file's text.
     #[must_use]
-    pub fn show(mut self, text: &str) -> Self {
-        let line = self.line.and_then(|line| nth_line(text, line.saturating_sub(1) as usize));
+    pub fn show(self, text: &str) -> Self {
+        match self.line.and_then(|line| nth_line(text, line.saturating_sub(1) as usize)) {
+            Some(line) => self.show_line(line),
+            None => self,
+        }
+    }
+
+    /// Shows a line.
+    #[must_use]
+    pub fn show_line(mut self, line: &str) -> Self {
         // A terminal is told nothing by what a file has in it.
         let harmless = |c: char| if c.is_control() && c != '\t' { char::REPLACEMENT_CHARACTER } else { c };
-        self.shown = line.map(|line| line.trim_end().chars().take(SHOWN_CHARACTERS_MAX).map(harmless).collect());
+        self.shown = Some(line.trim_end().chars().take(SHOWN_CHARACTERS_MAX).map(harmless).collect());
         self
     }
 

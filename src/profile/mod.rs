@@ -17,6 +17,13 @@ pub use read::ProfileError;
 
 use std::sync::Arc;
 
+/// The longest value of an attribute that goes into a profile, in bytes.
+pub const ATTRIBUTE_BYTES_MAX: usize = 512 << 10;
+/// The most attributes of one host.
+pub const ATTRIBUTES_MAX: usize = 20_000;
+/// What names and values of one host's attributes may come to, in bytes.
+pub const ATTRIBUTES_BYTES_MAX: usize = 16 << 20;
+
 /// The document that stage 1 makes and stage 2 reads: the Rocks profile.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Profile {

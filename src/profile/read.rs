@@ -3,7 +3,7 @@
 //! The host's attributes are read from the entity declarations alone; the original's Python dictionary in
 //! `attrs="..."` is never evaluated.
 
-use super::{Content, Element, Origin, Profile, xml};
+use super::{ATTRIBUTE_BYTES_MAX, ATTRIBUTES_BYTES_MAX, ATTRIBUTES_MAX, Content, Element, Origin, Profile, xml};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use xml::{Piece, Scanner, Token, XmlError};
@@ -71,7 +71,7 @@ fn read(text: &str) -> Result<Profile, XmlError> {
             return fail(format!("entities stand for more than {} MB", EXPANDED_BYTES_MAX >> 20));
         }
         match token {
-            Token::Doctype(declarations) => entities = read_entities(declarations),
+            Token::Doctype(declarations) => entities = read_entities(text, declarations)?,
             Token::Open { name, .. } if closed => return fail(format!("'{name}' stands behind the end")),
             Token::Open { name, empty, .. } if root.is_none() => {
                 if !matches!(name, "kickstart" | "jumpstart") {
@@ -188,33 +188,46 @@ fn finish(stack: &mut Vec<Unfinished<'_>>, elements: &mut Vec<Arc<Element>>) {
     }
 }
 
-/// The entities that a document declares: name and value. References inside values to anything but characters and
-/// XML's own five stay as written, so nothing grows.
-fn read_entities(declarations: &str) -> BTreeMap<&str, String> {
+/// The entities that a document declares: name and value, which is text. One that stands for another or for a file
+/// is refused, so nothing grows and nothing is read.
+fn read_entities<'t>(text: &str, declarations: &'t str) -> Result<BTreeMap<&'t str, String>, XmlError> {
     let mut entities = BTreeMap::new();
+    let mut bytes = 0;
     let mut rest = declarations;
     while let Some(at) = rest.find("<!ENTITY") {
-        let declaration = rest[at + 8..].trim_start();
-        let end = declaration.find(|c: char| c.is_ascii_whitespace()).unwrap_or(declaration.len());
-        let (name, value) = declaration.split_at(end);
+        let declaration = &rest[at..];
+        // Both are parts of one text.
+        let offset = declaration.as_ptr().addr() - text.as_ptr().addr();
+        let fail = |what: String| XmlError { offset, what };
+        let after = declaration["<!ENTITY".len()..].trim_start();
+        let end = after.find(|c: char| c.is_ascii_whitespace()).unwrap_or(after.len());
+        let (name, value) = after.split_at(end);
         let value = value.trim_start();
-        let quote = value.chars().next().filter(|q| matches!(q, '"' | '\''));
+        let quote = value.chars().next().filter(|quote| matches!(quote, '"' | '\''));
         let closed = quote.and_then(|quote| value[1..].find(quote));
-        let Some(length) = closed else {
-            rest = declaration;
-            continue;
+        let Some(length) = closed.filter(|_| xml::is_name(name)) else {
+            return Err(fail(
+                "an entity has no name and value in quotes (a file or parameter cannot be one)".to_owned(),
+            ));
         };
-        if xml::is_name(name) {
-            entities.entry(name).or_insert_with(|| entity_value(&value[1..1 + length]));
+        let value_text = entity_value(&value[1..1 + length]).map_err(|what| fail(format!("entity '{name}' {what}")))?;
+        bytes += name.len() + value_text.len();
+        if value_text.len() > ATTRIBUTE_BYTES_MAX {
+            return Err(fail(format!("entity '{name}' is longer than {ATTRIBUTE_BYTES_MAX} bytes")));
         }
+        if entities.len() == ATTRIBUTES_MAX || bytes > ATTRIBUTES_BYTES_MAX {
+            let what = format!("more than {ATTRIBUTES_MAX} entities, or {ATTRIBUTES_BYTES_MAX} bytes of them");
+            return Err(fail(what));
+        }
+        entities.entry(name).or_insert(value_text);
         rest = &value[length + 2..];
     }
-    entities
+    Ok(entities)
 }
 
 /// An entity's value. The original writes an apostrophe as `\'`; we write it as a character reference, so a literal
 /// `\'` can only be the original's.
-fn entity_value(raw: &str) -> String {
+fn entity_value(raw: &str) -> Result<String, String> {
     let unquoted = raw.replace("\\'", "'");
     let mut value = String::with_capacity(unquoted.len());
     let mut rest = unquoted.as_str();
@@ -228,7 +241,8 @@ fn entity_value(raw: &str) -> String {
                 Some(hexadecimal) => u32::from_str_radix(hexadecimal, 16).ok(),
                 None => number.parse().ok(),
             }
-            .and_then(char::from_u32),
+            .and_then(char::from_u32)
+            .filter(|c| xml::is_xml_character(*c)),
             None => match name {
                 "amp" => Some('&'),
                 "lt" => Some('<'),
@@ -238,14 +252,11 @@ fn entity_value(raw: &str) -> String {
                 _ => None,
             },
         };
-        match code {
-            Some(character) => value.push(character),
-            None => value.push_str(&rest[..end]),
-        }
+        value.push(code.ok_or("stands for more than text: a bare '&', or another entity")?);
         rest = &rest[end..];
     }
     value.push_str(rest);
-    value
+    Ok(value)
 }
 
 #[cfg(test)]
@@ -290,6 +301,27 @@ mod tests {
         }
         let deep = format!("<kickstart>{}", "<a>".repeat(xml::DEPTH_MAX + 1));
         assert!(Profile::from_xml(&deep).expect_err("deep").what.contains("deep"));
+        let many = format!("<kickstart>{}", "<a/>".repeat(xml::ELEMENTS_MAX));
+        assert!(Profile::from_xml(&many).expect_err("many").what.contains("elements"));
+    }
+
+    #[test]
+    fn entities_are_text_and_do_not_grow() {
+        let wrong = |declarations: &str| {
+            let text = format!("<!DOCTYPE x [\n{declarations}]>\n<kickstart><post>&b;</post></kickstart>");
+            Profile::from_xml(&text).expect_err("it is no text").to_string()
+        };
+        let bomb = wrong("<!ENTITY a \"aaaa\">\n<!ENTITY b \"&a;&a;&a;\">");
+        assert_eq!(bomb, "profile:3:1: entity 'b' stands for more than text: a bare '&', or another entity");
+        assert!(wrong("<!ENTITY b \"&b;\">").contains("another entity"));
+        for file in ["<!ENTITY b SYSTEM \"file:///etc/passwd\">", "<!ENTITY % b \"x\">", "<!ENTITY b \"open>"] {
+            assert!(wrong(file).starts_with("profile:"), "{file}");
+        }
+        assert!(wrong("<!ENTITY b SYSTEM \"file:///etc/passwd\">").contains("a file or parameter cannot be one"));
+        assert!(wrong("<!ENTITY b \"&#0;\">").contains("more than text"));
+        assert!(wrong(&format!("<!ENTITY b \"{}\">", "x".repeat(ATTRIBUTE_BYTES_MAX + 1))).contains("longer"));
+        let many: String = (0..=ATTRIBUTES_MAX).map(|n| format!("<!ENTITY a{n} \"\">")).collect();
+        assert!(wrong(&many).contains("more than"));
     }
 
     proptest! {

@@ -13,6 +13,10 @@ pub const DOCUMENT_BYTES_MAX: usize = 64 << 20;
 pub const ATTRIBUTES_PER_ELEMENT_MAX: usize = 256;
 /// How deep elements may stand in each other.
 pub const DEPTH_MAX: usize = 128;
+/// The most elements of one document.
+pub const ELEMENTS_MAX: usize = 200_000;
+/// The most references (`&name;`, `&#10;`) of one document.
+pub const REFERENCES_MAX: usize = 1_000_000;
 
 /// A document that is not well formed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -76,6 +80,8 @@ pub struct Scanner<'a> {
     position: usize,
     /// Where the token last returned begins.
     token_offset: usize,
+    elements: usize,
+    references: usize,
 }
 
 impl<'a> Scanner<'a> {
@@ -88,7 +94,7 @@ impl<'a> Scanner<'a> {
             return Err(XmlError { offset, what: format!("character U+{:04X} cannot stand in XML", character as u32) });
         }
         let position = if text.starts_with('\u{feff}') { 3 } else { 0 };
-        Ok(Self { text, position, token_offset: position })
+        Ok(Self { text, position, token_offset: position, elements: 0, references: 0 })
     }
 
     /// Where the token last returned begins, in bytes.
@@ -163,6 +169,10 @@ impl<'a> Scanner<'a> {
     /// Reads `&name;`, `&#10;` or `&#xA;` at the position.
     fn reference(&mut self) -> Result<Piece<'a>, XmlError> {
         let offset = self.position;
+        self.references += 1;
+        if self.references > REFERENCES_MAX {
+            return Err(self.error_at(offset, format!("there are more than {REFERENCES_MAX} references ('&name;')")));
+        }
         let rest = &self.text[offset + 1..];
         let bad = || XmlError { offset, what: "'&' is not followed by a name and ';' (write &amp;)".into() };
         if let Some(number) = rest.strip_prefix('#') {
@@ -199,6 +209,10 @@ impl<'a> Scanner<'a> {
         let name = name_of(&rest[1..]);
         if name.is_empty() {
             return Err(self.error("'<' is not followed by a name (write &lt;)"));
+        }
+        self.elements += 1;
+        if self.elements > ELEMENTS_MAX {
+            return Err(self.error(format!("there are more than {ELEMENTS_MAX} elements")));
         }
         self.position += 1 + name.len();
         let mut attributes: Vec<Attribute<'a>> = Vec::new();
@@ -453,6 +467,17 @@ mod tests {
                 Token::Close("a"),
             ])
         );
+    }
+
+    #[test]
+    fn elements_and_references_are_counted() {
+        let references = |count: usize| format!("<a b='{}'>{}</a>", "&x;".repeat(count / 2), "&#65;".repeat(count / 2));
+        assert!(tokens(&references(REFERENCES_MAX)).is_ok());
+        let many = tokens(&references(REFERENCES_MAX + 2)).expect_err("too many");
+        assert_eq!(many.what, "there are more than 1000000 references ('&name;')");
+        assert!(tokens(&"<a/>".repeat(ELEMENTS_MAX)).is_ok());
+        let many = tokens(&"<a/>".repeat(ELEMENTS_MAX + 1)).expect_err("too many");
+        assert_eq!((many.offset, many.what.as_str()), (4 * ELEMENTS_MAX, "there are more than 200000 elements"));
     }
 
     #[test]
