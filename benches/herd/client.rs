@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
+use tokio::time::timeout_at;
 
 /// What is read at a time, until a long body comes: thousands of connections that rest take little.
 const HEAD_BYTES: usize = 8 << 10;
@@ -15,6 +16,8 @@ pub(crate) struct Connection {
     stream: TcpStream,
     buffer: Vec<u8>,
     filled: usize,
+    /// Body bytes that came so far, of answers that are not whole yet too.
+    body_bytes: u64,
 }
 
 /// What came back.
@@ -35,7 +38,7 @@ impl Connection {
         }
         let stream = socket.connect(to).await?;
         stream.set_nodelay(true)?;
-        Ok(Self { stream, buffer: vec![0; HEAD_BYTES], filled: 0 })
+        Ok(Self { stream, buffer: vec![0; HEAD_BYTES], filled: 0, body_bytes: 0 })
     }
 
     /// GETs a path; the body is read and dropped.
@@ -64,6 +67,7 @@ impl Connection {
         let mut left = length;
         let here = (self.filled - head_end).min(left as usize);
         left -= here as u64;
+        self.body_bytes += here as u64;
         self.buffer.copy_within(head_end + here..self.filled, 0);
         self.filled -= head_end + here;
         if self.buffer.len() < BODY_BYTES && left > HEAD_BYTES as u64 {
@@ -73,7 +77,10 @@ impl Connection {
             let most = self.buffer.len().min(usize::try_from(left).unwrap_or(usize::MAX));
             match self.stream.read(&mut self.buffer[..most]).await? {
                 0 => return Err(broken("the body ended early")),
-                read => left -= read as u64,
+                read => {
+                    left -= read as u64;
+                    self.body_bytes += read as u64;
+                }
             }
         }
         Ok(Answer { status, body_bytes: length })
@@ -137,19 +144,17 @@ pub(crate) async fn hammer(to: SocketAddr, path: &str, headers: &str, connection
                 let Ok(mut connection) = Connection::open(None, to).await else {
                     return Moved { failed: 1, ..moved };
                 };
-                while begin.elapsed() < time {
-                    match connection.get(&path, &headers).await {
-                        Ok(answer) if answer.status == 200 || answer.status == 206 => {
-                            moved.requests += 1;
-                            moved.bytes += answer.body_bytes;
-                        }
+                // What is under way at the end counts as far as it came.
+                while let Ok(answer) = timeout_at((begin + time).into(), connection.get(&path, &headers)).await {
+                    match answer {
+                        Ok(answer) if answer.status == 200 || answer.status == 206 => moved.requests += 1,
                         _ => {
                             moved.failed += 1;
                             break;
                         }
                     }
                 }
-                moved
+                Moved { bytes: connection.body_bytes, ..moved }
             })
         })
         .collect();

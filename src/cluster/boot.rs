@@ -52,6 +52,20 @@ fn is_zero(number: &u32) -> bool {
     *number == 0
 }
 
+/// Of a host that nobody has told anything: it starts its disk.
+impl Default for Boot {
+    fn default() -> Self {
+        Self {
+            action: BootAction::Os,
+            state: None,
+            install_id: 0,
+            changed: jiff::Timestamp::UNIX_EPOCH,
+            note: None,
+            begun: 0,
+        }
+    }
+}
+
 impl Boot {
     /// Whether nobody has ever said what the host does: it was added, and is to install once it comes.
     pub fn was_never_told(&self) -> bool {

@@ -58,6 +58,12 @@ impl std::fmt::Debug for Log {
     }
 }
 
+/// Whether a text from outside may have this character where a person reads it: none that moves the cursor, ends a line or
+/// turns the direction of what stands around it.
+pub(super) fn is_shown(c: char) -> bool {
+    !c.is_control() && !matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
 /// A bare word stays bare; anything else is quoted, so that a value never forges a field or a line.
 fn push_value(line: &mut String, value: &str) {
     let bare = |c: char| c.is_ascii_alphanumeric() || "-_.:/,@%+[]".contains(c);
@@ -70,8 +76,8 @@ fn push_value(line: &mut String, value: &str) {
         match c {
             '"' | '\\' => line.extend(['\\', c]),
             '\n' => line.push_str("\\n"),
-            c if c.is_control() => line.push(' '),
-            c => line.push(c),
+            c if is_shown(c) => line.push(c),
+            _ => line.push(' '),
         }
     }
     line.push('"');
@@ -87,11 +93,11 @@ mod tests {
         let lines = Arc::new(Mutex::new(Vec::new()));
         let seen = Arc::clone(&lines);
         let log = Log::new(move |level, line| seen.lock().expect("one thread").push((level, line.to_owned())));
-        log.warning("denied", &[("path", &"/a b\n\"event=fine"), ("status", &403), ("none", &"")]);
+        log.warning("denied", &[("path", &"/a b\n\"event=fine\u{202e}\u{1b}c"), ("status", &403), ("none", &"")]);
         let lines = lines.lock().expect("one thread");
         assert_eq!(
             lines[0],
-            (Level::Warning, r#"event=denied path="/a b\n\"event=fine" status=403 none="""#.to_owned())
+            (Level::Warning, r#"event=denied path="/a b\n\"event=fine  c" status=403 none="""#.to_owned())
         );
     }
 }

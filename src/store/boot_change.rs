@@ -98,16 +98,8 @@ mod tests {
             BootChange::Again { begun: 0 },
             goes(InstallState::Installing),
         ];
-        let boot = Boot {
-            action: BootAction::Os,
-            state: None,
-            install_id: 0,
-            changed: jiff::Timestamp::UNIX_EPOCH,
-            note: None,
-            begun: 0,
-        };
         let apply = |boot: Boot| changes.iter().fold(boot, |boot, change| change.apply(boot));
-        let once = apply(boot);
+        let once = apply(Boot::default());
         assert_eq!((once.install_id, once.begun, once.state), (1, 1, Some(InstallState::Installing)));
         let twice = apply(once.clone());
         assert_eq!(Boot { changed: once.changed, ..twice }, once);
@@ -115,14 +107,7 @@ mod tests {
 
     #[test]
     fn what_an_administrator_said_meanwhile_stands() {
-        let told = Boot {
-            action: BootAction::Os,
-            state: None,
-            install_id: 0,
-            changed: jiff::Timestamp::now(),
-            note: None,
-            begun: 0,
-        };
+        let told = Boot { changed: jiff::Timestamp::now(), ..Boot::default() };
         assert_eq!(BootChange::First.apply(told.clone()), told, "told to start its disk");
         let anew = Boot { action: BootAction::Install, install_id: 2, ..told };
         let old_news = BootChange::Goes { install_id: 1, state: InstallState::Installed, note: None };

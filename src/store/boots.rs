@@ -9,14 +9,7 @@ use std::collections::{BTreeMap, HashSet};
 impl Reader {
     /// What a host does when it next starts.
     pub fn boot(&self, host: &HostName) -> Result<Boot, StoreError> {
-        Ok(self.transaction.get(BOOTS, host.as_str().as_bytes())?.unwrap_or(Boot {
-            action: BootAction::Os,
-            state: None,
-            install_id: 0,
-            changed: jiff::Timestamp::UNIX_EPOCH,
-            note: None,
-            begun: 0,
-        }))
+        Ok(self.transaction.get(BOOTS, host.as_str().as_bytes())?.unwrap_or_default())
     }
 
     /// What each host that was ever told does when it next starts.

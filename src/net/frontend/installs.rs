@@ -3,7 +3,7 @@
 
 use super::pending::{HOSTS_MAX, Pending};
 use crate::cluster::{Boot, HostName, InstallState, natural_order};
-use crate::net::log::Log;
+use crate::net::log::{Log, is_shown};
 use crate::net::report::{Phase, Report};
 use crate::store::{BootChange, Store, StoreError};
 use serde::{Deserialize, Serialize};
@@ -309,12 +309,6 @@ impl Board {
     }
 }
 
-/// Whether a machine's message may have this character: none that moves the cursor, ends a line or turns the direction of
-/// what stands around it.
-fn is_shown(c: char) -> bool {
-    !c.is_control() && !matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-}
-
 fn row(host: &HostName, install: &Install) -> MachineStatus {
     let report = install.report.clone();
     let came = report.peer_bytes.saturating_add(report.frontend_bytes);
@@ -343,7 +337,7 @@ mod tests {
 
     fn never_told() -> Boot {
         let changed = jiff::Timestamp::UNIX_EPOCH;
-        Boot { action: BootAction::Os, state: None, install_id: 0, changed, note: None, begun: 0 }
+        Boot { changed, ..Boot::default() }
     }
 
     #[test]

@@ -208,7 +208,7 @@ mod tests {
 
     fn never_told() -> Boot {
         let changed = jiff::Timestamp::UNIX_EPOCH;
-        Boot { action: BootAction::Os, state: None, install_id: 0, changed, note: None, begun: 0 }
+        Boot { changed, ..Boot::default() }
     }
 
     #[test]

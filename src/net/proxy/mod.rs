@@ -13,7 +13,7 @@ mod upstream;
 use super::http::client::{Client, Origin};
 use super::http::{Request, Response, Service};
 use super::links::{Member, WebSeed};
-use super::log::Log;
+use super::log::{Log, is_shown};
 use crate::cache::Cache;
 pub use ladder::OUTAGE;
 use std::collections::HashMap;
@@ -146,8 +146,7 @@ impl Door {
             return Response::text(405, "a word is posted").with("Allow", "POST");
         }
         let text = String::from_utf8_lossy(&request.body);
-        let reason =
-            text.strip_prefix("reason=").unwrap_or(&text).chars().filter(|c| !c.is_control()).take(200).collect();
+        let reason = text.strip_prefix("reason=").unwrap_or(&text).chars().filter(|c| is_shown(*c)).take(200).collect();
         let word = match request.head.target.path.as_str() {
             "/rocks/installed" => Word::Installed,
             "/rocks/failed" => Word::Failed(reason),
