@@ -26,6 +26,15 @@ impl World {
         }
     }
 
+    /// Nobody lied on this day, so nobody may have been banned for it.
+    pub(super) fn check_accusations(&self, seed_value: u64) {
+        for machine in &self.machines {
+            let log = std::fs::read_to_string(&machine.log).expect("every machine has a log");
+            let banned = log.lines().find(|line| line.contains("event=peer-banned"));
+            assert_eq!(banned, None, "seed {seed_value}: {}", machine.log.display());
+        }
+    }
+
     /// What was acknowledged is there; what was not may be.
     pub(super) fn check_writes(&self, seed_value: u64) {
         let acknowledged = self.acknowledged.0.lock().expect("no writer panics");

@@ -54,6 +54,7 @@ fn day(seed_value: u64) {
     world.stop_writers();
     world.thaw_all();
     world.check_packages(seed_value);
+    world.check_accusations(seed_value);
     world.check_writes(seed_value);
     world.say_goodbye(seed_value);
     world.check_states(seed_value);

@@ -22,7 +22,7 @@ const RATE: &str = "2MB";
 /// A process that ought to run.
 pub(super) struct Role {
     words: Vec<String>,
-    log: PathBuf,
+    pub(super) log: PathBuf,
     pub(super) child: Option<Child>,
     /// When to start it again.
     due: Option<Instant>,

@@ -62,7 +62,7 @@ pub(super) struct Common {
     pub(super) to_owner: mpsc::Sender<Input>,
 }
 
-/// The blocks that were asked of a peer: only they are read into memory.
+/// The blocks that were asked of a peer and have not come, no more than there are: only they are read into memory.
 pub(super) type Expected = Arc<Mutex<HashSet<RawBlock>>>;
 
 /// The owner's end of a connection; dropping it ends the connection.

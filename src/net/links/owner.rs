@@ -255,14 +255,18 @@ impl Owner {
                 self.handle(Event::PeerConnected { peer, id: theirs.peer_id, address, direction, fast, extended });
             }
             Input::Lost(peer, why) => self.lost(peer, why),
-            Input::Block { peer, block, data } => {
-                if !data.is_empty() && self.links.contains_key(&peer) && self.session.expects(peer, block) {
+            Input::Block { peer, block, data } if self.links.contains_key(&peer) => {
+                if self.session.expects(peer, block) {
+                    // It was read past before it was asked for: what was asked for is still to come, and a piece without
+                    // it would look like a lie.
+                    if data.is_empty() {
+                        return;
+                    }
                     self.parts.entry((block.piece, Source::Peer(peer))).or_default().insert(block.offset_bytes, data);
                 }
-                if self.links.contains_key(&peer) {
-                    self.handle(Event::BlockReceived { peer, block });
-                }
+                self.handle(Event::BlockReceived { peer, block });
             }
+            Input::Block { .. } => {}
             Input::Http { piece, outcome } => {
                 if self.fetches.remove(&piece).is_none() {
                     return;
@@ -377,17 +381,9 @@ impl Owner {
     }
 
     fn send(&mut self, peer: PeerKey, message: Message) {
-        if let Some(link) = self.links.get(&peer) {
-            let mut expected = link.expected.lock().expect("nobody panics while holding the blocks");
-            match message {
-                Message::Request(block) => {
-                    expected.insert(block);
-                }
-                Message::Cancel(block) => {
-                    expected.remove(&block);
-                }
-                _ => {}
-            }
+        // What is taken back may come all the same, and is good then.
+        if let (Some(link), &Message::Request(block)) = (self.links.get(&peer), &message) {
+            link.expected.lock().expect("nobody panics while holding the blocks").insert(block);
         }
         self.push(peer, Out::Message(message));
     }
