@@ -39,6 +39,9 @@ const AGAIN_SHARE: usize = 8;
 const STARVING_AFTER: Duration = Duration::from_secs(3);
 /// Asks of peers that are remembered.
 const ASKS_MAX: usize = 4096;
+/// After so many offers in a row on which it said nothing a stock client is told of more, and of so many pieces at most.
+const TELL_AFTER_IGNORED: u32 = 2;
+const TOLD_AT_ONCE_MAX: usize = 1024;
 /// How often offers are looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
@@ -309,14 +312,25 @@ impl Session {
             if !offer.is_sent && now >= peer.backoff_until {
                 peer.backoff_until = now + IGNORED_FOR * 2u32.pow(peer.rest.ignored.min(IGNORED_MAX));
                 peer.rest.ignored += 1;
-                if peer.rest.ignored > IGNORED_MAX {
-                    self.disconnect(now, offer.peer, Reason::Silent);
+                match peer.rest.ignored {
+                    TELL_AFTER_IGNORED if !peer.is_ours() => self.tell_more(offer.peer),
+                    ignored if ignored > IGNORED_MAX => self.disconnect(now, offer.peer, Reason::Silent),
+                    _ => {}
                 }
             }
         }
         if self.offers.unsent < self.config.serve_at_once {
             self.help_starving(now);
         }
+    }
+
+    /// A stock client that says nothing to offers may look around only now and then (transmission: every 10 s, and it
+    /// asks nothing more until then once it has what it was told of): it finds more than a few offers.
+    fn tell_more(&mut self, key: PeerKey) {
+        let Some(peer) = self.peers.get_mut(key) else { return };
+        let told = self.pieces.held().difference(&peer.rest.told).take(TOLD_AT_ONCE_MAX).collect::<Vec<_>>();
+        told.iter().for_each(|piece| _ = peer.rest.told.insert(*piece));
+        told.iter().for_each(|piece| self.say(key, Message::Have(piece.get())));
     }
 
     /// Offers one piece to each peer that has gained nothing for long, whoever else has it.

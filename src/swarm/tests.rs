@@ -55,6 +55,23 @@ fn a_seed_offers_to_a_stock_client_that_has_nothing_and_sends_no_bit_field() {
 }
 
 #[test]
+fn a_stock_client_that_takes_no_offer_is_told_of_everything_it_may_ask_for() {
+    for is_ours in [false, true] {
+        let mut bench = Bench::new(SessionConfig::seed(id(200)));
+        let peer = bench.connect(2, true);
+        if is_ours {
+            bench.say(peer, Message::Extended { id: 0, payload: ours() });
+        }
+        bench.say(peer, Message::HaveNone);
+        bench.pass(Duration::from_secs(4));
+        let offered = |piece: u32| bench.said.iter().any(|(_, message)| *message == Message::Have(piece));
+        let told = (0..PIECES).filter(|piece| offered(*piece)).count() as u32;
+        assert_eq!(told == PIECES, !is_ours, "{told} pieces; ours are told of a few at a time");
+        assert!(bench.closed.is_empty());
+    }
+}
+
+#[test]
 fn a_seed_that_shows_no_pieces_does_not_say_that_it_only_uploads() {
     let mut bench = Bench::new(SessionConfig::seed(id(200)));
     bench.connect(2, true);
