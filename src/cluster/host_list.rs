@@ -48,6 +48,23 @@ enum Column {
     Attribute(AttributeName),
 }
 
+impl Column {
+    /// What it is called in the first line.
+    fn name(&self) -> &str {
+        match self {
+            Self::Name => "name",
+            Self::Appliance => "appliance",
+            Self::Rack => "rack",
+            Self::Rank => "rank",
+            Self::Mac => "mac",
+            Self::Ip => "ip",
+            Self::Interface => "interface",
+            Self::Network => "network",
+            Self::Attribute(name) => name.as_str(),
+        }
+    }
+}
+
 impl HostList {
     /// Reads a list. `appliance` is that of lines that tell none and whose names do not tell it either.
     pub fn parse(text: &str, appliance: Option<&str>) -> Self {
@@ -109,6 +126,14 @@ impl HostList {
         let mut errors = Vec::new();
         if record.len() > columns.len() {
             errors.push(format!("has {} cells, the first line {}", record.len(), columns.len()));
+        }
+        // A cell that is not there is a separator that was forgotten, and then all behind it stand in the wrong column.
+        if let Some(missing) = columns.get(record.len()) {
+            let (has, wants) = (record.len(), columns.len());
+            errors.push(format!(
+                "has {has} of the {wants} cells of the first line: there is none for '{}'",
+                missing.name()
+            ));
         }
         let Some(mut listed) = read_line(line, columns, record, &mut errors) else {
             self.errors.extend(errors.into_iter().map(|why| (line, why)));
@@ -314,6 +339,15 @@ mod tests {
         let lines: Vec<u64> = list.errors.iter().map(|(line, _)| *line).collect();
         assert_eq!(lines, [3, 4, 4, 4, 5, 6, 7, 8], "{:?}", list.errors);
         assert_eq!(list.hosts, [], "a host with a bad line is not taken in part");
+    }
+
+    #[test]
+    fn a_line_with_too_few_cells_names_the_first_that_is_missing() {
+        let list =
+            HostList::parse("name,mac,ip,site\ncompute-0-0,52:54:00:00:00:01\n\n  \ncompute-0-1,,10.1.0.1,\n", None);
+        assert_eq!(list.errors, [(2, "has 2 of the 4 cells of the first line: there is none for 'ip'".to_owned())]);
+        let list = HostList::parse("name,Site_A\ncompute-0-0\n", None);
+        assert_eq!(list.errors, [(2, "has 1 of the 2 cells of the first line: there is none for 'Site_A'".to_owned())]);
     }
 
     #[test]

@@ -227,7 +227,9 @@ fn locale(text: &str) -> Option<Wrong> {
         || codeset.strip_prefix("iso8859").is_some_and(|part| matches!(part.parse(), Ok(1..=16)))
         || codeset == "eucjp"
         || codeset == "gb18030";
-    let named = LOCALES.contains(format!("{name}{modifier}").as_str());
+    // The installer takes a language alone for the first of its locales.
+    let is_language = || !name.contains('_') && LOCALES.iter().any(|known| known.split('_').next() == Some(name));
+    let named = LOCALES.contains(format!("{name}{modifier}").as_str()) || is_language();
     (!named || !coded).then(|| ("locale", format!("unknown locale '{text}'")))
 }
 
@@ -237,10 +239,10 @@ mod tests {
 
     #[test]
     fn locales_and_time_zones() {
-        for good in ["en_US.UTF-8", "C.UTF-8", "de_DE", "de_DE@euro", "C", "sr_RS.utf8@latin"] {
+        for good in ["en", "en_US.UTF-8", "C.UTF-8", "de_DE", "de_DE@euro", "C", "sr_RS.utf8@latin"] {
             assert_eq!(locale(good), None, "{good}");
         }
-        for bad in ["xx_NOPE", "english", "en_US.NOPE", ""] {
+        for bad in ["xx", "EN", "xx_NOPE", "english", "en_US.NOPE", ""] {
             assert!(locale(bad).is_some(), "{bad}");
         }
         for zone in ["UTC", "Europe/Berlin", "America/Argentina/Ushuaia", "Etc/GMT+5", "US/Pacific"] {
