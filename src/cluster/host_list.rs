@@ -127,18 +127,18 @@ impl HostList {
         if record.len() > columns.len() {
             errors.push(format!("has {} cells, the first line {}", record.len(), columns.len()));
         }
+        let Some(mut listed) = read_line(line, columns, record, &mut errors) else {
+            self.errors.extend(errors.into_iter().map(|why| (line, why)));
+            return;
+        };
         // A cell that is not there is a separator that was forgotten, and then all behind it stand in the wrong column.
-        if let Some(missing) = columns.get(record.len()) {
+        if let Some(missing) = columns.get(record.len()).filter(|_| errors.is_empty()) {
             let (has, wants) = (record.len(), columns.len());
             errors.push(format!(
                 "has {has} of the {wants} cells of the first line: there is none for '{}'",
                 missing.name()
             ));
         }
-        let Some(mut listed) = read_line(line, columns, record, &mut errors) else {
-            self.errors.extend(errors.into_iter().map(|why| (line, why)));
-            return;
-        };
         let named = listed.host.interfaces[0].name.clone();
         match index.get(&listed.host.name) {
             Some(&at) => {
