@@ -41,6 +41,10 @@ const READ_BYTES: usize = 16 << 10;
 /// kernel lets it grow to megabytes: they stand in the queue of the link, every request and every word of a new piece
 /// waits behind them for tens of milliseconds, and pieces count as sent that nobody has.
 const SEND_BUFFER_BYTES: usize = 32 << 10;
+/// Set for a moment, where the kernel has it, it makes the kernel spread what a socket sends over the round trip for good,
+/// whatever finds its rate thereafter. Blocks that leave in one burst stand in the queues of both links, and all requests
+/// wait behind them.
+const PACING_CONTROL: &[u8] = b"bbr";
 /// A booking at a rate.
 const PACED_BYTES_MAX: usize = 16 << 10;
 
@@ -123,7 +127,9 @@ pub(super) async fn receive_handshake(tcp: &TcpStream) -> std::io::Result<(Hands
 pub(super) fn start(tcp: TcpStream, rest: BytesMut, (peer, address): (PeerKey, SocketAddr), common: &Common) -> Link {
     // Where the kernel refuses, blocks only count as sent sooner than they are.
     let _ = socket2::SockRef::from(&tcp).set_send_buffer_size(SEND_BUFFER_BYTES);
-    let _ = socket2::SockRef::from(&tcp).set_tcp_congestion(CONGESTION_CONTROL);
+    for control in [PACING_CONTROL, CONGESTION_CONTROL] {
+        let _ = socket2::SockRef::from(&tcp).set_tcp_congestion(control);
+    }
     let (from, to) = tcp.into_split();
     let (out, outgoing) = mpsc::channel(OUT_MAX);
     let expected = Expected::default();
