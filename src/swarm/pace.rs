@@ -114,8 +114,9 @@ impl Pace {
     }
 
     /// Pieces to have in flight: [`WINDOW_BASE`], twice what the latency of an answer, its own transfer taken off, holds at
-    /// the present rate, and more where a round trip is a good part of the time between two pieces. The latency is the least ever seen: later ones have queues in them, and a window
-    /// that grows with queues makes them longer.
+    /// the present rate, and more where a round trip is a good part of the time between two pieces. Both are the least ever
+    /// seen: later ones have queues in them, and a window that grows with queues makes them longer. So these count for
+    /// [`WINDOW_OF_QUEUES_MAX`] at most.
     pub(super) fn window(&self) -> usize {
         self.window
     }
