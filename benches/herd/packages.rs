@@ -8,6 +8,8 @@ use std::time::Duration;
 const TIME: Duration = Duration::from_millis(1500);
 /// Pairs of (ours, nginx) a row; the median of their ratios is printed.
 const PAIRS: usize = 5;
+/// Pairs of (beside a crowd, without one).
+const CROWD_PAIRS: usize = 8;
 /// Where `serve` has the tree.
 const OURS: &str = "/install/distributions/herd/";
 
@@ -88,15 +90,20 @@ fn median(values: &mut [f64]) -> String {
     values.get(values.len() / 2).map_or_else(|| "-".to_owned(), |value| format!("{value:.2}"))
 }
 
-/// Prints what 10,000 idle and 2,000 slow connections cost eight fast ones: against a frontend of the same cluster that
-/// has no crowd, in alternating pairs.
+/// Prints what 10,000 idle and 2,000 slow connections cost eight fast ones: against a server of the same kind that has no
+/// crowd, in alternating pairs; ours, then nginx where it is installed, which shows what the machine itself pays.
 pub(crate) async fn crowd(cluster: &Cluster) {
+    let (ours, alone) = (cluster.serve(&[]), cluster.serve(&[]));
+    crowded("rocks", &ours, &alone, &format!("{OURS}{}", FILES[1].0)).await;
+    drop((ours, alone));
+    if let (Some(nginx), Some(alone)) = (cluster.nginx(), cluster.nginx()) {
+        crowded("nginx", &nginx, &alone, &format!("/{}", FILES[1].0)).await;
+    }
+}
+
+async fn crowded(name: &str, server: &Server, alone: &Server, path: &str) {
     const IDLE: usize = 10_000;
     const SLOW: usize = 2_000;
-    let server = cluster.serve(&[]);
-    let path = format!("{OURS}{}", FILES[1].0);
-    let alone = cluster.serve(&[]);
-    let mut ratios = Vec::new();
     let mut held = Vec::new();
     let mut refused = 0;
     for n in 0..IDLE + SLOW {
@@ -108,7 +115,7 @@ pub(crate) async fn crowd(cluster: &Cluster) {
     }
     let mut slow = held.split_off(held.len().saturating_sub(SLOW));
     for connection in &mut slow {
-        let _ = connection.ask_only(&path).await;
+        let _ = connection.ask_only(path).await;
     }
     let sipping = tokio::spawn(async move {
         loop {
@@ -120,16 +127,22 @@ pub(crate) async fn crowd(cluster: &Cluster) {
             tokio::time::sleep(Duration::from_secs(1)).await;
         }
     });
-    let mut last = Moved::default();
-    for _ in 0..PAIRS {
-        last = hammer(server.address, &path, "", 8, TIME).await;
-        ratios.push(rate(&last) / rate(&hammer(alone.address, &path, "", 8, TIME).await));
+    let (mut ratios, mut failed) = (Vec::new(), 0);
+    for pair in 0..CROWD_PAIRS {
+        // Whoever is measured second finds another machine than the first.
+        let order = if pair % 2 == 0 { [server, alone] } else { [alone, server] };
+        let mut rates = [0.0; 2];
+        for (one, rate_of_one) in order.iter().zip(&mut rates) {
+            let moved = hammer(one.address, path, "", 8, TIME).await;
+            failed += moved.failed;
+            *rate_of_one = rate(&moved);
+        }
+        ratios.push(if pair % 2 == 0 { rates[0] / rates[1] } else { rates[1] / rates[0] });
     }
     sipping.abort();
     println!(
-        "crowd: {IDLE} idle and {SLOW} slow connections ({refused} refused) leave 8 fast ones {} of their rate alone, {} failed, server at {:.1} MB",
+        "crowd, {name}: {IDLE} idle and {SLOW} slow connections ({refused} refused) leave 8 fast ones {} of their rate alone, {failed} failed, server at {:.1} MB",
         median(&mut ratios),
-        last.failed,
         server.peak_mb()
     );
 }

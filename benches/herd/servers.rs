@@ -114,12 +114,12 @@ impl Cluster {
     /// Starts nginx over the same tree, `sendfile` on; none where it is not installed.
     pub(crate) fn nginx(&self) -> Option<Server> {
         let address = free_address();
-        let folder = self.folder.join("nginx");
+        let folder = self.folder.join(format!("nginx-{}", address.port()));
         std::fs::create_dir_all(&folder).expect("the folder can be made");
         let conf = folder.join("nginx.conf");
         let text = format!(
             "daemon off; worker_processes 2; pid {0}/pid; error_log {0}/error.log; {1}\n\
-             events {{ worker_connections 4096; }}\n\
+             events {{ worker_connections 16384; }}\n\
              http {{ access_log off; sendfile on; tcp_nopush on; keepalive_requests 1000000; \
              client_body_temp_path {0}/b; proxy_temp_path {0}/p; fastcgi_temp_path {0}/f; uwsgi_temp_path {0}/u; scgi_temp_path {0}/s; \
              server {{ listen {address} backlog=4096; root {2}; }} }}\n",

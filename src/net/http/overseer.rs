@@ -143,6 +143,11 @@ impl Lease {
         self.overseer.stops.load(Ordering::SeqCst)
     }
 
+    /// How many connections share its thread with it.
+    pub(super) fn neighbours(&self) -> usize {
+        self.overseer.count()
+    }
+
     /// So many seconds after the last look, which may be a second old.
     fn after(&self, secs: u64) -> u64 {
         (self.overseer.clock_secs.load(Ordering::Relaxed) + secs + 1) << 1

@@ -14,6 +14,14 @@ use tokio::net::TcpStream;
 
 /// The most that one `sendfile` is asked for: another connection's turn comes soon.
 const SENDFILE_BYTES_MAX: u64 = 2 << 20;
+/// A file from this length on is more than the kernel keeps for a connection. It leaves in whole segments: an odd one at the
+/// end of each call would go out at once, and costs both sides as much as a whole one.
+const LONG_BYTES_MIN: u64 = 4 << 20;
+/// From so many connections of a thread on, what the kernel keeps for them may exceed what it has for all TCP: then it
+/// shortens every queue, and all send in small steps.
+const CROWD_CONNECTIONS_MIN: usize = 100;
+/// What may wait in the kernel for a connection in a crowd. Less costs more calls.
+const CROWD_QUEUE_BYTES: u32 = 1 << 20;
 /// What is booked at a told rate at a time: a booking should be short.
 const PACED_BYTES_MAX: u64 = 16 << 10;
 /// What a TLS connection reads of a file at a time.
@@ -126,6 +134,10 @@ impl Way<'_> {
     async fn file(&mut self, before: &[u8], slice: FileSlice) -> std::io::Result<()> {
         let (mut at, end) = (slice.offset, slice.offset + slice.length_bytes);
         let mut before = before;
+        let is_long = slice.length_bytes >= LONG_BYTES_MIN && self.upload.is_none();
+        if is_long {
+            self.begin_long();
+        }
         while at < end {
             let step = self.book(end - at).await;
             match &mut *self.stream {
@@ -147,10 +159,28 @@ impl Way<'_> {
             before = &[];
             at += step;
         }
+        if is_long {
+            self.keep_odd_ends(false);
+        }
         if !before.is_empty() {
             self.bytes(before, &[]).await?;
         }
         Ok(())
+    }
+
+    /// Has a long file leave in whole segments, and in a crowd only so much of it wait in the kernel.
+    fn begin_long(&self) {
+        self.keep_odd_ends(true);
+        // 0 is what the system has set.
+        let queue = if self.lease.neighbours() >= CROWD_CONNECTIONS_MIN { CROWD_QUEUE_BYTES } else { 0 };
+        let _ = socket2::SockRef::from(self.stream.tcp()).set_tcp_notsent_lowat(queue);
+    }
+
+    /// Whether what does not fill a segment waits in the kernel for more. Without, it is only slower.
+    fn keep_odd_ends(&self, keeps: bool) {
+        if let Stream::Plain(tcp) = &*self.stream {
+            let _ = rustix::net::sockopt::set_tcp_cork(tcp, keeps);
+        }
     }
 
     /// How much of so many bytes may leave now; at a told rate, once it may.
