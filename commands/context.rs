@@ -39,7 +39,8 @@ impl Context {
 }
 
 fn tell_who_holds(holder: &Holder) {
-    ui::note(&format!("waiting for {holder} to finish writing the cluster database"));
+    let comma = if holder.stopped { "," } else { "" };
+    ui::note(&format!("waiting for {holder}{comma} to finish writing the cluster database"));
     if let (true, Some(pid)) = (holder.stopped, holder.pid) {
         ui::note(&format!("let it go on with: kill -CONT {pid}"));
     }

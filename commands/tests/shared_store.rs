@@ -132,3 +132,28 @@ fn a_frozen_writer_blocks_no_reader_and_is_named_to_the_next_writer() {
     Outcome::of(writer).ok();
     assert_eq!(names(&cluster).len(), 20_002);
 }
+
+/// A writer that is stopped anywhere, also while it writes down the head of the file, stops no reader.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_writer_frozen_in_the_middle_of_its_commit_blocks_no_reader_and_is_named() {
+    use redb::StorageBackend;
+    use redb::backends::FileBackend;
+    use std::ops::Bound::{Excluded, Included};
+    let cluster = Cluster::new();
+    cluster.rocks("add-host compute-0-0").ok();
+    let file = cluster.path().join("rocks.redb");
+    let file = std::fs::OpenOptions::new().read(true).write(true).open(file).unwrap();
+    // The locks that the database's own writer has while it commits: this test is the writer, and stays there.
+    let writer = FileBackend::new(file).unwrap();
+    assert!(writer.try_lock_range(Included(1 << 62), Included(1 << 62)).unwrap());
+    assert!(writer.try_lock_range(Included(0), Excluded(320)).unwrap());
+    assert_eq!(names(&cluster).len(), 1, "a reader is not blocked");
+    let store = rocks::store::Store::open(&cluster.path()).unwrap();
+    let patience = std::time::Duration::from_millis(100);
+    let error = store.write_within(patience, "impatient", |w| w.remove_host(&"compute-0-0".parse()?)).unwrap_err();
+    assert!(error.to_string().contains(&format!("process {}", std::process::id())), "{error}");
+    writer.close().unwrap();
+    cluster.rocks("add-host compute-0-1").ok();
+    assert_eq!(names(&cluster).len(), 2);
+}

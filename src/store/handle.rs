@@ -4,10 +4,12 @@
 //! opens it for reading, and for writing only when it first writes. A file whose last writer was killed must be
 //! opened for writing once, to be put in order.
 
+use super::shared_file::{Moved, SharedFile};
 use super::table::{database_error, lower};
 use super::{Holder, StoreError, lock};
 use redb::{ConcurrencyMode, Database, DatabaseError, ReadOnlyDatabase, ReadTransaction, ReadableDatabase};
 use redb::{StorageError, TransactionError, WriteTransaction};
+use std::fs::{File, OpenOptions};
 use std::path::Path;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -25,13 +27,13 @@ pub(super) struct Handle {
     path: Arc<Path>,
     open: Mutex<Open>,
     /// An opening for writing that waits for another process, begun by a write that lost its patience.
-    opening: Mutex<Option<Receiver<Result<Database, StoreError>>>>,
+    opening: Mutex<Option<Receiver<Result<(Database, Moved), StoreError>>>>,
 }
 
 #[derive(Default)]
 struct Open {
-    for_reading: Option<Arc<ReadOnlyDatabase>>,
-    for_writing: Option<Arc<Database>>,
+    for_reading: Option<(Arc<ReadOnlyDatabase>, Moved)>,
+    for_writing: Option<(Arc<Database>, Moved)>,
 }
 
 /// How long a write waits for others, and whom it tells.
@@ -74,7 +76,7 @@ impl Handle {
 
     /// A database that is open already.
     pub(super) fn over(database: Database, path: Arc<Path>) -> Self {
-        let open = Open { for_reading: None, for_writing: Some(Arc::new(database)) };
+        let open = Open { for_reading: None, for_writing: Some((Arc::new(database), Moved::default())) };
         Self { path, open: Mutex::new(open), opening: Mutex::default() }
     }
 
@@ -89,23 +91,24 @@ impl Handle {
     }
 
     pub(super) fn begin_read(&self) -> Result<ReadTransaction, StoreError> {
-        let mut open = self.locked();
         let failed = |error: TransactionError| database_error(&self.path, error.into());
-        if let Some(database) = &open.for_writing {
-            return database.begin_read().map_err(failed);
-        }
-        let database = match &open.for_reading {
-            Some(database) => database.clone(),
-            None => match open_for_reading(&self.path)? {
-                Some(database) => open.for_reading.insert(Arc::new(database)).clone(),
+        let mut open = self.locked();
+        if open.for_writing.is_none() && open.for_reading.is_none() {
+            match open_for_reading(&self.path)? {
+                Some((database, moved)) => open.for_reading = Some((Arc::new(database), moved)),
                 None => {
-                    let database = open.for_writing.insert(Arc::new(open_for_writing(&self.path)?));
-                    return database.begin_read().map_err(failed);
+                    let (database, moved) = open_for_writing(&self.path)?;
+                    open.for_writing = Some((Arc::new(database), moved));
                 }
-            },
-        };
+            }
+        }
+        if let Some((database, moved)) = open.for_writing.clone() {
+            drop(open);
+            return settled(&moved, || database.begin_read()).map_err(failed);
+        }
+        let (database, moved) = open.for_reading.clone().expect("what is not open for writing is open for reading");
         drop(open);
-        database.begin_read().map_err(failed)
+        settled(&moved, || database.begin_read()).map_err(failed)
     }
 
     pub(super) fn begin_write(&self, mut waiting: Waiting<'_>) -> Result<WriteTransaction, StoreError> {
@@ -123,11 +126,11 @@ impl Handle {
     }
 
     fn for_writing(&self, waiting: &mut Waiting<'_>) -> Result<Arc<Database>, StoreError> {
-        if let Some(database) = &self.locked().for_writing {
+        if let Some((database, _)) = &self.locked().for_writing {
             return Ok(database.clone());
         }
         let mut opening = self.opening.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(database) = &self.locked().for_writing {
+        if let Some((database, _)) = &self.locked().for_writing {
             return Ok(database.clone());
         }
         // The database has no opening that gives up, so a thread does the waiting.
@@ -141,8 +144,9 @@ impl Handle {
         loop {
             match receiver.recv_timeout(pause) {
                 Ok(database) => {
-                    let database = Arc::new(database?);
-                    *self.locked() = Open { for_reading: None, for_writing: Some(database.clone()) };
+                    let (database, moved) = database?;
+                    let database = Arc::new(database);
+                    *self.locked() = Open { for_reading: None, for_writing: Some((database.clone(), moved)) };
                     return Ok(database);
                 }
                 Err(RecvTimeoutError::Timeout) => match waiting.look(&self.path) {
@@ -161,6 +165,20 @@ impl Handle {
     }
 }
 
+/// Begins a transaction, again where the header changed while it began without the header's lock.
+fn settled(
+    moved: &Moved,
+    begin: impl Fn() -> Result<ReadTransaction, TransactionError>,
+) -> Result<ReadTransaction, TransactionError> {
+    loop {
+        let before = moved.times();
+        let begun = begin();
+        if moved.times() == before {
+            return begun;
+        }
+    }
+}
+
 fn builder() -> redb::Builder {
     let mut builder = Database::builder();
     builder.set_concurrency_mode(ConcurrencyMode::MultiWriter).set_cache_size(PAGE_CACHE_BYTES);
@@ -168,28 +186,40 @@ fn builder() -> redb::Builder {
 }
 
 /// None where the last writer was killed and nobody has put the file in order since.
-fn open_for_reading(path: &Path) -> Result<Option<ReadOnlyDatabase>, StoreError> {
-    check_file(path)?;
-    match builder().open_read_only(path) {
-        Ok(database) => Ok(Some(database)),
+fn open_for_reading(path: &Path) -> Result<Option<(ReadOnlyDatabase, Moved)>, StoreError> {
+    let (file, moved) = shared(path, OpenOptions::new().read(true))?;
+    match builder().open_read_only_with_backend(file) {
+        Ok(database) => Ok(Some((database, moved))),
         Err(DatabaseError::RepairAborted) => Ok(None),
         Err(error) => Err(open_error(path, error)),
     }
 }
 
 /// Waits for whoever is writing.
-fn open_for_writing(path: &Path) -> Result<Database, StoreError> {
-    check_file(path)?;
-    builder().open(path).map_err(|error| open_error(path, error))
+fn open_for_writing(path: &Path) -> Result<(Database, Moved), StoreError> {
+    let (file, moved) = shared(path, OpenOptions::new().read(true).write(true))?;
+    let database = builder().create_with_backend(file).map_err(|error| open_error(path, error))?;
+    Ok((database, moved))
 }
 
-fn check_file(path: &Path) -> Result<(), StoreError> {
-    match std::fs::metadata(path) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            Err(StoreError::Missing { path: path.to_owned() })
-        }
-        Err(cause) => Err(StoreError::Io { doing: "open", path: path.to_owned(), cause }),
-        Ok(file) if file.len() == 0 => {
+fn shared(path: &Path, how: &OpenOptions) -> Result<(SharedFile, Moved), StoreError> {
+    let file = how.open(path).map_err(|cause| unopened(path, cause))?;
+    check_file(path, &file)?;
+    SharedFile::new(file).map_err(|error| open_error(path, error))
+}
+
+fn unopened(path: &Path, cause: std::io::Error) -> StoreError {
+    match cause.kind() {
+        std::io::ErrorKind::NotFound => StoreError::Missing { path: path.to_owned() },
+        _ => StoreError::Io { doing: "open", path: path.to_owned(), cause },
+    }
+}
+
+/// An empty file would be made a database of.
+fn check_file(path: &Path, file: &File) -> Result<(), StoreError> {
+    match file.metadata() {
+        Err(cause) => Err(unopened(path, cause)),
+        Ok(about) if about.len() == 0 => {
             Err(StoreError::NotAStore { path: path.to_owned(), why: "it is empty".to_owned() })
         }
         Ok(_) => Ok(()),

@@ -36,6 +36,7 @@ mod journal;
 mod lock;
 mod networks;
 mod rolls;
+mod shared_file;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -175,10 +176,9 @@ impl Store {
             let value = change(&mut writer)?;
             if writer.changed {
                 writer.finish(&self.author, sentence)?;
-                // The claim ends before the lock does: it must never outlive it and name the wrong process.
-                drop(claim);
                 writer.commit()?;
             }
+            drop(claim);
             Ok(value)
         })
     }
