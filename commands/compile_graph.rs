@@ -1,5 +1,6 @@
 //! `rocks compile-graph`.
 
+use crate::attributes_file;
 use crate::context::Context;
 use crate::error::{Failure, Kind};
 use crate::ui;
@@ -134,27 +135,12 @@ impl Subject {
 
     /// No host: attributes out of a file, with what every compile needs.
     fn by_hand(root: String, file: Option<&str>) -> anyhow::Result<Self> {
-        let mut attributes = file.map(read_attributes).transpose()?.unwrap_or_default();
+        let mut attributes = file.map(attributes_file::read).transpose()?.unwrap_or_default();
         for (name, value) in [("os", "linux"), ("arch", "x86_64"), ("graph", "default"), ("root", root.as_str())] {
             attributes.entry(name.to_owned()).or_insert_with(|| value.to_owned());
         }
         Ok(Self { root, attributes, trusted: None })
     }
-}
-
-/// Attributes out of a JSON object of texts, numbers and truth values.
-fn read_attributes(file: &str) -> anyhow::Result<BTreeMap<String, String>> {
-    let (name, text) = super::kickstart::read(file)?;
-    let invalid = |what: String| Failure::new(Kind::Invalid, format!("{name}: {what}"));
-    let object: serde_json::Map<String, serde_json::Value> =
-        serde_json::from_str(&text).map_err(|error| invalid(format!("is no JSON object: {error}")))?;
-    let value = |(name, value): (String, serde_json::Value)| match value {
-        serde_json::Value::String(text) => Ok((name, text)),
-        serde_json::Value::Number(number) => Ok((name, number.to_string())),
-        serde_json::Value::Bool(truth) => Ok((name, truth.to_string())),
-        _ => Err(invalid(format!("attribute '{name}' is no text")).into()),
-    };
-    object.into_iter().map(value).collect()
 }
 
 fn evals(args: &EvalArgs, configuration: &Configuration, trusted: Option<BTreeSet<String>>) -> anyhow::Result<Evals> {

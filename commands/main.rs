@@ -1,6 +1,7 @@
 //! The `rocks` program: words into calls, results into words. One file a subcommand.
 
 mod args;
+mod attributes_file;
 mod context;
 mod error;
 mod found;

@@ -3,7 +3,7 @@
 use super::builder::Builder;
 use super::configuration::Configuration;
 use super::error::{GraphError, Place};
-use super::eval::{Answer, Evals, Outcome, Script};
+use super::eval::{Answer, EVAL_LINGER_SECS_MAX, Evals, Outcome, Script};
 use super::template::{Part, Slot, Step, Template};
 use super::tree;
 use crate::profile::{ATTRIBUTE_BYTES_MAX, ATTRIBUTES_BYTES_MAX, ATTRIBUTES_MAX, xml};
@@ -321,6 +321,11 @@ impl Run<'_> {
 
     fn eval(&mut self, shell: &[Part], is_quoted: bool, parts: &[Part], place: &Place) -> Result<(), GraphError> {
         let request = self.request;
+        for part in shell {
+            if let Part::Slot(slot) = part {
+                request.evals.check_value(&self.roll, &slot.name, self.defined(slot)?, &slot.place)?;
+            }
+        }
         let shell = self.attribute_value(shell)?.to_string();
         let (mut text, mut original, mut differs) = (String::new(), String::new(), false);
         for part in parts {
@@ -341,7 +346,7 @@ impl Run<'_> {
         let alternative = differs.then(|| Script { shell: shell.clone(), text: original });
         let script = Script { shell, text };
         let answer = request.evals.answer(&self.roll, script, alternative, &self.variables, place)?;
-        let Outcome { stdout, stderr, failure } = match answer {
+        let Outcome { stdout, stderr, failure, left_running } = match answer {
             Answer::Output(outcome) => outcome,
             Answer::Untrusted => {
                 self.warnings.untrusted("untrusted-eval", place, &self.roll, "this script did not run");
@@ -357,6 +362,12 @@ impl Run<'_> {
             self.warnings.push("eval-failed", place, message);
         } else if !complaint.is_empty() {
             self.warnings.push("eval-complained", place, format!("script complained: {complaint}"));
+        }
+        if left_running {
+            let message = format!(
+                "script left a program running that held its output open: it was ended after {EVAL_LINGER_SECS_MAX} s"
+            );
+            self.warnings.push("eval-left-running", place, message);
         }
         self.insert(stdout, is_quoted, "output of a script", place)
     }

@@ -14,6 +14,8 @@ use std::time::Duration;
 
 /// How long a script may take.
 pub const EVAL_SECS_MAX: u64 = 30;
+/// How long what a script left running may hold its output open.
+pub const EVAL_LINGER_SECS_MAX: u64 = 2;
 /// The most that a script may print, in bytes.
 pub const EVAL_BYTES_MAX: usize = 16 << 20;
 /// How many results are kept, so that scripts that differ from host to host do not fill the memory of a server.
@@ -44,12 +46,14 @@ pub struct Outcome {
     pub stderr: String,
     /// Its exit status, if it was not 0 (`exit status 3`, `signal 9`).
     pub failure: Option<String>,
+    /// Whether it left something running that held its output open, and was ended.
+    pub left_running: bool,
 }
 
 /// Runs scripts.
 pub trait EvalRunner: Send + Sync {
     /// Runs a script; an error is why it could not be run or did not end.
-    fn run(&self, script: &Script, environment: &BTreeMap<String, String>) -> Result<Outcome, String>;
+    fn run(&self, script: &Script, environment: &Environment) -> Result<Outcome, String>;
 }
 
 /// One result in a recording.
@@ -64,7 +68,13 @@ pub struct Recorded {
     pub script: String,
     /// What it printed.
     pub stdout: String,
+    /// What `<var>` had put into its environment.
+    #[serde(default, skip_serializing_if = "Environment::is_empty")]
+    pub environment: Environment,
 }
+
+/// What `<var>` puts into the environment of scripts.
+pub type Environment = BTreeMap<String, String>;
 
 /// Where results come from.
 enum Source {
@@ -72,15 +82,15 @@ enum Source {
     Off,
     /// From running them, for these rolls (none: all).
     Run { runner: Box<dyn EvalRunner>, rolls: Option<BTreeSet<String>> },
-    /// From a recording, by shell and digest.
-    Replay(BTreeMap<(String, String), String>),
+    /// From a recording, by shell, digest and environment.
+    Replay(BTreeMap<(String, String, Environment), String>),
 }
 
 /// What is done with scripts while profiles are compiled; shared by all compiles.
 pub struct Evals {
     source: Source,
     allowed: BTreeSet<String>,
-    results: Mutex<BTreeMap<Script, Outcome>>,
+    results: Mutex<BTreeMap<(Script, Environment), Outcome>>,
     recording: Option<Mutex<Vec<Recorded>>>,
 }
 
@@ -119,7 +129,8 @@ impl Evals {
 
     /// Nothing runs; results come from a recording.
     pub fn replay(recorded: Vec<Recorded>) -> Self {
-        let results = recorded.into_iter().map(|one| ((one.shell, one.sha256_16), one.stdout)).collect();
+        let keyed = |one: Recorded| ((one.shell, one.sha256_16, one.environment), one.stdout);
+        let results = recorded.into_iter().map(keyed).collect();
         Self::new(Source::Replay(results))
     }
 
@@ -145,7 +156,8 @@ impl Evals {
 
     fn shell(folder: &Path) -> shell::ShellRunner {
         let folder: PathBuf = folder.to_owned();
-        shell::ShellRunner { folder, limit: Duration::from_secs(EVAL_SECS_MAX), output_bytes_max: EVAL_BYTES_MAX }
+        let (limit, linger) = (Duration::from_secs(EVAL_SECS_MAX), Duration::from_secs(EVAL_LINGER_SECS_MAX));
+        shell::ShellRunner { folder, limit, linger, output_bytes_max: EVAL_BYTES_MAX }
     }
 
     /// Whether scripts, copies and file includes are done at all.
@@ -179,7 +191,7 @@ impl Evals {
         roll: &str,
         script: Script,
         alternative: Option<Script>,
-        environment: &BTreeMap<String, String>,
+        environment: &Environment,
         place: &Place,
     ) -> Result<Answer, GraphError> {
         let fail = |what: String| GraphError::Eval { place: place.clone(), what };
@@ -187,7 +199,13 @@ impl Evals {
             Source::Off => Ok(Answer::Untrusted),
             Source::Run { .. } if !self.trusts(roll) => Ok(Answer::Untrusted),
             Source::Replay(results) => {
-                let known = |script: &Script| results.get(&(script.shell.clone(), script.digest()));
+                let known = |script: &Script| {
+                    let known = |environment: &Environment| {
+                        results.get(&(script.shell.clone(), script.digest(), environment.clone()))
+                    };
+                    // Old recordings say nothing of environments.
+                    known(environment).or_else(|| known(&Environment::new()))
+                };
                 let found = known(&script).or_else(|| alternative.as_ref().and_then(known));
                 let stdout = found.ok_or_else(|| {
                     let (shell, digest) = (&script.shell, script.digest());
@@ -196,27 +214,29 @@ impl Evals {
                 Ok(Answer::Output(Outcome { stdout: stdout.clone().into_bytes(), ..Outcome::default() }))
             }
             Source::Run { runner, .. } => {
-                let known = self.results.lock().unwrap_or_else(PoisonError::into_inner).get(&script).cloned();
+                let key = (script, environment.clone());
+                let known = self.results.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned();
                 if let Some(outcome) = known {
                     return Ok(Answer::Output(outcome));
                 }
-                let outcome = runner.run(&script, environment).map_err(fail)?;
-                self.keep(script, &outcome);
+                let outcome = runner.run(&key.0, environment).map_err(fail)?;
+                self.keep(key, &outcome);
                 Ok(Answer::Output(outcome))
             }
         }
     }
 
-    fn keep(&self, script: Script, outcome: &Outcome) {
+    fn keep(&self, (script, environment): (Script, Environment), outcome: &Outcome) {
         if let Some(recording) = &self.recording {
             let stdout = String::from_utf8_lossy(&outcome.stdout).into_owned();
             let sha256_16 = script.digest();
-            let recorded = Recorded { shell: script.shell.clone(), sha256_16, script: script.text.clone(), stdout };
+            let (shell, text, environment) = (script.shell.clone(), script.text.clone(), environment.clone());
+            let recorded = Recorded { shell, sha256_16, script: text, stdout, environment };
             recording.lock().unwrap_or_else(PoisonError::into_inner).push(recorded);
         }
         let mut results = self.results.lock().unwrap_or_else(PoisonError::into_inner);
         if results.len() < RESULTS_MAX {
-            results.insert(script, outcome.clone());
+            results.insert((script, environment), outcome.clone());
         }
     }
 }
@@ -233,9 +253,10 @@ mod tests {
 
     struct Counting(Mutex<usize>);
     impl EvalRunner for Counting {
-        fn run(&self, script: &Script, _environment: &BTreeMap<String, String>) -> Result<Outcome, String> {
+        fn run(&self, script: &Script, environment: &Environment) -> Result<Outcome, String> {
             *self.0.lock().expect("one thread") += 1;
-            Ok(Outcome { stdout: script.text.clone().into_bytes(), ..Outcome::default() })
+            let stdout = script.text.clone() + &environment.values().cloned().collect::<String>();
+            Ok(Outcome { stdout: stdout.into_bytes(), ..Outcome::default() })
         }
     }
 
@@ -248,7 +269,11 @@ mod tests {
     }
 
     fn answer(evals: &Evals, roll: &str, text: &str) -> Result<Option<String>, GraphError> {
-        let answer = evals.answer(roll, script(text), None, &BTreeMap::new(), &place())?;
+        answer_in(evals, roll, text, &Environment::new())
+    }
+
+    fn answer_in(evals: &Evals, roll: &str, text: &str, variables: &Environment) -> Result<Option<String>, GraphError> {
+        let answer = evals.answer(roll, script(text), None, variables, &place())?;
         Ok(match answer {
             Answer::Output(outcome) => Some(String::from_utf8(outcome.stdout).expect("text")),
             Answer::Untrusted => None,
@@ -266,6 +291,23 @@ mod tests {
         assert_eq!(answer(&Evals::replay(recorded), "theirs", "echo"), Ok(Some("echo".into())));
         assert!(answer(&Evals::replay(vec![]), "ours", "echo").is_err());
         assert_eq!(answer(&Evals::off(), "ours", "echo"), Ok(None));
+    }
+
+    #[test]
+    fn a_script_with_other_variables_is_another() {
+        let with = |value: &str| Environment::from([("v".to_owned(), value.to_owned())]);
+        let evals = Evals::with_runner(Box::new(Counting(Mutex::new(0))), None).recording();
+        assert_eq!(answer_in(&evals, "r", "echo ", &with("1")), Ok(Some("echo 1".into())));
+        assert_eq!(answer_in(&evals, "r", "echo ", &with("2")), Ok(Some("echo 2".into())));
+        let text = serde_json::to_string(&evals.recorded()).expect("JSON");
+        let replay = Evals::replay(serde_json::from_str(&text).expect("its own"));
+        assert_eq!(answer_in(&replay, "r", "echo ", &with("1")), Ok(Some("echo 1".into())));
+        assert_eq!(answer_in(&replay, "r", "echo ", &with("2")), Ok(Some("echo 2".into())));
+        assert!(answer_in(&replay, "r", "echo ", &with("3")).is_err());
+        // A recording that says nothing of variables fits all.
+        let old = format!("[{{\"shell\":\"sh\",\"sha256_16\":\"{}\",\"stdout\":\"x\"}}]", script("echo ").digest());
+        let replay = Evals::replay(serde_json::from_str(&old).expect("a recording"));
+        assert_eq!(answer_in(&replay, "r", "echo ", &with("3")), Ok(Some("x".into())));
     }
 
     #[test]

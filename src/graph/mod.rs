@@ -31,7 +31,10 @@ pub use compile::{CompileRequest, Compiled, Visited, WARNINGS_MAX};
 pub use configuration::Configuration;
 pub use edges::{Edge, GraphFile, NAME_BYTES_MAX, Order, ReadCondition};
 pub use error::{GraphError, Place};
-pub use eval::{EVAL_BYTES_MAX, EVAL_SECS_MAX, EvalRunner, Evals, Outcome, RESULTS_MAX, Recorded, Script};
+pub use eval::{
+    EVAL_BYTES_MAX, EVAL_LINGER_SECS_MAX, EVAL_SECS_MAX, Environment, EvalRunner, Evals, Outcome, RESULTS_MAX,
+    Recorded, Script,
+};
 pub use explain::{JudgedCondition, Link, NodeReason, find_elements, node_of_file};
 pub use lint::{FINDINGS_PER_FILE_MAX, LintRequest};
 pub use network::{Network, Reached, Walk};

@@ -1,14 +1,14 @@
 //! Runs scripts in a shell, with an end to their time and their output. The only file of this room that starts
 //! processes.
 
-use super::eval::{EvalRunner, Outcome, Script};
-use std::collections::BTreeMap;
+use super::eval::{Environment, EvalRunner, Outcome, Script};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 use std::io::{Read, Write};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::time::{Duration, Instant};
 
 /// How much of what a script complains is kept, in bytes.
 const STDERR_BYTES_MAX: usize = 4096;
@@ -19,69 +19,143 @@ pub(super) struct ShellRunner {
     pub(super) folder: PathBuf,
     /// How long one may take.
     pub(super) limit: Duration,
+    /// How long what it left running may hold its output open.
+    pub(super) linger: Duration,
     /// The most it may print, in bytes.
     pub(super) output_bytes_max: usize,
 }
 
 impl EvalRunner for ShellRunner {
-    fn run(&self, script: &Script, environment: &BTreeMap<String, String>) -> Result<Outcome, String> {
+    fn run(&self, script: &Script, environment: &Environment) -> Result<Outcome, String> {
         let mut command = Command::new("/bin/sh");
         command.arg("-c").arg(&script.shell).current_dir(&self.folder).envs(environment);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         // A group of its own, so that what it starts can be ended with it.
         let mut child = command.process_group(0).spawn().map_err(|error| format!("cannot start a shell: {error}"))?;
-        let group = child.id();
-        let ended = self.talk(&mut child, &script.text);
-        if ended.is_err() {
-            kill_group(group);
+        let talk = Talk::begin(&mut child, &script.text, self.output_bytes_max);
+        let ended = talk.listen(self);
+        // Until it is waited for, its number stands for its group and nothing else.
+        if ended != Ok(Ended::Closed) {
+            kill_group(child.id());
         }
         let status = child.wait().map_err(|error| format!("lost the shell: {error}"))?;
-        let (stdout, stderr) = ended?;
-        Ok(Outcome { stdout, stderr: String::from_utf8_lossy(&stderr).into_owned(), failure: failure(status) })
+        let left_running = ended? == Ended::LeftRunning;
+        let [stdout, stderr] = talk.outputs.map(|output| std::mem::take(&mut *locked(&output)));
+        let stderr = String::from_utf8_lossy(&stderr).into_owned();
+        Ok(Outcome { stdout, stderr, failure: failure(status), left_running })
     }
 }
 
-impl ShellRunner {
-    /// Writes the script and reads what comes back; an error when time is up or too much was printed. A thread whose
-    /// pipe something still holds open is left to end with it.
-    fn talk(&self, child: &mut Child, script: &str) -> Result<(Vec<u8>, Vec<u8>), String> {
-        let (sender, receiver) = mpsc::channel();
+/// What is heard of a shell.
+enum Heard {
+    /// One of its outputs ended.
+    Closed,
+    /// It printed more than it may.
+    Overflow,
+    /// It ended itself; what it started may still print.
+    Exited,
+}
+
+/// How a talk ended.
+#[derive(Debug, PartialEq, Eq)]
+enum Ended {
+    /// Shell and outputs are at their end.
+    Closed,
+    /// The shell is at its end; what it started holds its outputs open.
+    LeftRunning,
+}
+
+/// A talk with a shell, each of its ends held by a thread. A thread whose pipe something still holds open is left to
+/// end with it.
+struct Talk {
+    /// What it printed and what it complained.
+    outputs: [Arc<Mutex<Vec<u8>>>; 2],
+    heard: mpsc::Receiver<Heard>,
+}
+
+impl Talk {
+    fn begin(child: &mut Child, script: &str, output_bytes_max: usize) -> Self {
+        let (sender, heard) = mpsc::channel();
         let mut stdin = child.stdin.take().expect("it was asked for");
         let script = script.as_bytes().to_vec();
         // A shell that does not read its script (`true`) closes the pipe: that is no error.
         std::thread::spawn(move || stdin.write_all(&script));
-        let outputs: [(usize, Box<dyn Read + Send>); 2] = [
-            (self.output_bytes_max, Box::new(child.stdout.take().expect("it was asked for"))),
-            (STDERR_BYTES_MAX, Box::new(child.stderr.take().expect("it was asked for"))),
-        ];
-        for (i, (limit, mut output)) in outputs.into_iter().enumerate() {
-            let sender = sender.clone();
+        let stdout: Box<dyn Read + Send> = Box::new(child.stdout.take().expect("it was asked for"));
+        let stderr: Box<dyn Read + Send> = Box::new(child.stderr.take().expect("it was asked for"));
+        let outputs = [(stdout, output_bytes_max, true), (stderr, STDERR_BYTES_MAX, false)];
+        let outputs = outputs.map(|(mut output, bytes_max, is_bounded)| {
+            let (gathered, sender) = (Arc::new(Mutex::new(Vec::new())), sender.clone());
+            let into = gathered.clone();
             std::thread::spawn(move || {
-                let mut bytes = Vec::new();
-                let _ = output.by_ref().take(limit as u64 + 1).read_to_end(&mut bytes);
-                let _ = sender.send((i, bytes));
+                let is_more = gather(&mut output, &into, bytes_max);
+                if is_more && is_bounded {
+                    let _ = sender.send(Heard::Overflow);
+                }
                 let _ = std::io::copy(&mut output, &mut std::io::sink());
+                let _ = sender.send(Heard::Closed);
             });
-        }
-        let mut read = [Vec::new(), Vec::new()];
-        for _ in 0..2 {
-            let late = |_| format!("ran longer than {} s and was ended", self.limit.as_secs());
-            let (i, bytes) = receiver.recv_timeout(self.limit).map_err(late)?;
-            if i == 0 && bytes.len() > self.output_bytes_max {
-                return Err(format!("printed more than {} MB and was ended", self.output_bytes_max >> 20));
+            gathered
+        });
+        let process = process_of(child.id());
+        std::thread::spawn(move || {
+            // It is only looked at: the number stays its own until it is waited for.
+            if let Some(process) = process {
+                let _ = waitid(WaitId::Pid(process), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT);
             }
-            read[i] = bytes;
-        }
-        let [stdout, stderr] = read;
-        Ok((stdout, stderr))
+            let _ = sender.send(Heard::Exited);
+        });
+        Self { outputs, heard }
     }
+
+    /// Waits for the end of the shell and of its outputs, as long as they may take.
+    fn listen(&self, runner: &ShellRunner) -> Result<Ended, String> {
+        let mut end = Instant::now() + runner.limit;
+        let (mut closed, mut exited) = (0, false);
+        while closed < 2 || !exited {
+            match self.heard.recv_timeout(end.saturating_duration_since(Instant::now())) {
+                Ok(Heard::Closed) => closed += 1,
+                Ok(Heard::Overflow) => {
+                    return Err(format!("printed more than {} MB and was ended", runner.output_bytes_max >> 20));
+                }
+                Ok(Heard::Exited) => {
+                    exited = true;
+                    end = end.min(Instant::now() + runner.linger);
+                }
+                Err(_) if exited => return Ok(Ended::LeftRunning),
+                Err(_) => return Err(format!("ran longer than {} s and was ended", runner.limit.as_secs())),
+            }
+        }
+        Ok(Ended::Closed)
+    }
+}
+
+/// Keeps so much of an output, as it comes; whether there is more.
+fn gather(output: &mut impl Read, into: &Mutex<Vec<u8>>, bytes_max: usize) -> bool {
+    let mut part = [0; 16 << 10];
+    while let Ok(length @ 1..) = output.read(&mut part) {
+        let mut gathered = locked(into);
+        let room = length.min(bytes_max - gathered.len());
+        gathered.extend_from_slice(&part[..room]);
+        if room < length {
+            return true;
+        }
+    }
+    false
+}
+
+fn locked(output: &Mutex<Vec<u8>>) -> MutexGuard<'_, Vec<u8>> {
+    output.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn process_of(number: u32) -> Option<Pid> {
+    i32::try_from(number).ok().and_then(Pid::from_raw)
 }
 
 /// Ends a shell and what it started.
 fn kill_group(group: u32) {
-    if let Some(group) = i32::try_from(group).ok().and_then(rustix::process::Pid::from_raw) {
+    if let Some(group) = process_of(group) {
         // It may have ended by itself.
-        let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
+        let _ = kill_process_group(group, Signal::KILL);
     }
 }
 
@@ -98,7 +172,11 @@ mod tests {
     use super::*;
 
     fn run(shell: &str, text: &str, limit: Duration) -> Result<Outcome, String> {
-        let runner = ShellRunner { folder: "/".into(), limit, output_bytes_max: 1 << 20 };
+        lingering(shell, text, limit, LONG)
+    }
+
+    fn lingering(shell: &str, text: &str, limit: Duration, linger: Duration) -> Result<Outcome, String> {
+        let runner = ShellRunner { folder: "/".into(), limit, linger, output_bytes_max: 1 << 20 };
         runner.run(&Script { shell: shell.into(), text: text.into() }, &[("VAR".to_owned(), "v".to_owned())].into())
     }
 
@@ -112,6 +190,16 @@ mod tests {
         assert_eq!(run("sed -e s/a/b/", "banana", LONG).expect("ran").stdout, b"bbnana");
         assert_eq!(run("/nonexistent/shell", "x", LONG).expect("ran").failure.as_deref(), Some("exit status 127"));
         assert_eq!(run("true", &"x".repeat(1 << 20), LONG).expect("ran"), Outcome::default());
+    }
+
+    #[test]
+    fn what_a_script_leaves_running_is_not_waited_for() {
+        let left = lingering("sh", "sleep 1000 & echo first; exit 4", LONG, Duration::from_millis(100)).expect("ran");
+        assert_eq!((left.stdout.as_slice(), left.left_running), (&b"first\n"[..], true));
+        assert_eq!(left.failure.as_deref(), Some("exit status 4"));
+        // What ends by itself is heard out.
+        let heard = lingering("sh", "(sleep 0.2; echo late) & echo early", LONG, LONG).expect("ran");
+        assert_eq!((heard.stdout.as_slice(), heard.left_running), (&b"early\nlate\n"[..], false));
     }
 
     #[test]

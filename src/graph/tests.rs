@@ -96,6 +96,46 @@ fn scripts_are_put_in_where_trusted() {
     assert_eq!((texts(&untrusted)[0].as_str(), untrusted.warnings.len()), ("", 3));
     let error = compile(&configuration, &attributes("$x"), &Evals::run(base)).expect_err("refused");
     assert!(matches!(&error, GraphError::ShellValue { name, character: '$', .. } if name == "host"), "{error}");
+    // The command line of a shell is one as well.
+    let node = "<kickstart roll='r'><post><eval shell='cat &host;'/></post></kickstart>";
+    std::fs::write(base.join("nodes/a.xml"), node).expect("written");
+    let configuration = Configuration::open(&[base]).expect("opened");
+    let ran = compile(&configuration, &attributes("/dev/null"), &Evals::run(base)).expect("ran");
+    assert_eq!(texts(&ran), [""]);
+    let error = compile(&configuration, &attributes("/dev/null; id"), &Evals::run(base)).expect_err("refused");
+    assert!(matches!(&error, GraphError::ShellValue { name, character: ';', .. } if name == "host"), "{error}");
+}
+
+#[test]
+fn files_of_the_frontend_are_for_trusted_rolls_alone() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let base = folder.path();
+    std::fs::create_dir_all(base.join("default")).expect("made");
+    std::fs::create_dir_all(base.join("nodes")).expect("made");
+    let secret = base.join("secret").display().to_string();
+    let node = format!(
+        "<kickstart roll='r'><post><copy src='{secret}' dst='/x'/></post>\
+         <post><file name='/y' include='{secret}'/></post><post><copy src='nodes/b.xml'/></post></kickstart>"
+    );
+    for (path, text) in [
+        ("default/g.xml", "<graph><edge from='a' to='b'/></graph>"),
+        ("nodes/a.xml", &node),
+        ("nodes/b.xml", "<kickstart/>"),
+        ("secret", "hidden"),
+    ] {
+        std::fs::write(base.join(path), text).expect("written");
+    }
+    let configuration = Configuration::open(&[base]).expect("opened");
+    let made = |evals: &Evals| {
+        let compiled = compile(&configuration, &BTreeMap::new(), evals).expect("compiled");
+        (compiled.profile.to_xml(), compiled.warnings.iter().filter(|w| w.code == "untrusted-read").count())
+    };
+    let (trusted, warnings) = made(&Evals::run(base));
+    assert!(trusted.contains("aGlkZGVu") && trusted.contains(">hidden<") && warnings == 0, "{trusted}");
+    let (untrusted, warnings) = made(&Evals::trusting(base, ["other".to_owned()].into()));
+    assert!(!untrusted.contains("aGlkZGVu") && !untrusted.contains("hidden") && warnings == 2, "{untrusted}");
+    // What lies inside of the configuration is no secret.
+    assert!(untrusted.contains("PGtpY2tzdGFydC8+"), "{untrusted}");
 }
 
 #[test]

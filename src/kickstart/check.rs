@@ -6,7 +6,7 @@ use super::grammar::{Grammar, Shape, Status};
 use super::memo::{Memo, fingerprint};
 use super::scripts::Scripts;
 use super::storage::Storage;
-use super::{PackageList, doubts, groups, rules, values, written};
+use super::{addons, doubts, rules, values, wishes, written};
 use crate::cluster::Release;
 use crate::profile::{Finding, Severity};
 use std::collections::{HashMap, HashSet};
@@ -23,8 +23,6 @@ pub trait Shelf: Sync {
 
 /// The longest message, in characters.
 const MESSAGE_CHARACTERS_MAX: usize = 400;
-/// The longest line of `%packages`, in bytes.
-const NAME_BYTES_MAX: usize = 1024;
 /// The most findings of one file.
 pub(super) const FINDINGS_MAX: usize = 1000;
 
@@ -215,6 +213,11 @@ impl<'a> Run<'a> {
             }
         }
         if shape.free {
+            let mut unread = Arguments::default();
+            unread.words.extend_from_slice(&command.words[1..]);
+            for (code, problem) in doubts::of(name, &unread) {
+                self.add(Severity::Warning, line, code, problem);
+            }
             return;
         }
         let mut arguments = self.arguments(line, name, shape, &command.words[1..]);
@@ -311,6 +314,10 @@ impl<'a> Run<'a> {
         for include in &section.includes {
             self.include(include.line, &include.words, document);
         }
+        if matches!(name, "%addon" | "%anaconda") {
+            let found = addons::findings(section);
+            return found.into_iter().for_each(|(severity, line, what)| self.add(severity, line, "add-on", what));
+        }
         let Some(shape) = self.grammar.section(name) else { return };
         if shape.free {
             return;
@@ -325,9 +332,7 @@ impl<'a> Run<'a> {
                 let shelf = self.check.shelf.map_or(0, |shelf| std::ptr::from_ref(shelf).addr());
                 let key = fingerprint(&(self.check.release.as_str(), shelf, section.body));
                 let found = self.check.memo.findings(key, || {
-                    let before = self.findings.len();
-                    self.packages(section);
-                    let mut found = self.findings.split_off(before);
+                    let mut found = wishes::findings(section, self.check.shelf);
                     found.iter_mut().for_each(|finding| finding.line = finding.line.map(|line| line - first));
                     found
                 });
@@ -336,7 +341,12 @@ impl<'a> Run<'a> {
                 self.findings.extend(found.iter().map(placed));
             }
             "%certificate" => self.certificate(section, &arguments),
-            _ => self.script(section, arguments.value("--interpreter").unwrap_or("/bin/sh")),
+            _ => {
+                for problem in doubts::of_script(&arguments) {
+                    self.add(Severity::Warning, line, "script", problem);
+                }
+                self.script(section, arguments.value("--interpreter").unwrap_or("/bin/sh"));
+            }
         }
     }
 
@@ -368,84 +378,6 @@ impl<'a> Run<'a> {
         for (at, what) in scripts.problems(&section.text()) {
             let line = section.lines().nth(at.saturating_sub(1) as usize).or(section.lines().last());
             self.error(line.map_or(section.line, |(line, _)| line), "script", what);
-        }
-    }
-
-    fn packages(&mut self, section: &SectionText<'_>) {
-        let mut wishes: HashMap<String, bool> = HashMap::new();
-        for (line, text) in section.lines() {
-            let list = PackageList::from_lines(std::iter::once(text));
-            let wish = text.split('#').next().unwrap_or_default().trim();
-            if wish.is_empty() {
-                continue;
-            }
-            if wish.len() > NAME_BYTES_MAX {
-                self.error(line, "package", format!("a name is longer than {NAME_BYTES_MAX} bytes"));
-                continue;
-            }
-            let options = wish.split_whitespace().filter(|word| word.starts_with("--"));
-            for option in options.filter(|_| wish.starts_with('@') || wish.starts_with("-@")) {
-                if !matches!(option, "--nodefaults" | "--optional") {
-                    self.error(line, "unknown-option", format!("a group has no option '{option}'"));
-                }
-            }
-            if wish.contains("--nodefaults") && wish.contains("--optional") {
-                self.error(line, "syntax", "a group is either '--nodefaults' or '--optional'".to_owned());
-            }
-            let (off, name) = wish.strip_prefix('-').map_or((false, wish), |name| (true, name));
-            if wishes.insert(name.to_owned(), off).is_some_and(|before| before != off) {
-                self.add(Severity::Warning, line, "package", format!("'{name}' is both wanted and not wanted"));
-            }
-            let named = list.names.iter().chain(&list.groups).chain(&list.environments).next().is_some();
-            if !off && !named {
-                self.error(line, "package", format!("'{wish}' names nothing"));
-            }
-            for name in &list.names {
-                self.package(line, name);
-            }
-            for name in &list.groups {
-                let known = self.check.shelf.map_or_else(|| groups::is_group(name), |shelf| shelf.group(name));
-                if !known && !name.contains('*') {
-                    self.missing(line, "group", name);
-                }
-            }
-            for name in &list.environments {
-                let known =
-                    self.check.shelf.map_or_else(|| groups::is_environment(name), |shelf| shelf.environment(name));
-                if !known && !name.contains('*') {
-                    self.missing(line, "environment", name);
-                }
-            }
-        }
-    }
-
-    fn package(&mut self, line: u32, name: &str) {
-        if name.contains(char::is_whitespace) {
-            return self.error(line, "package", format!("'{name}' is no package name: it has a blank"));
-        }
-        let plain = |c: char| c.is_alphanumeric() || "._+-:*?[]!~^/()=<>".contains(c);
-        if !name.chars().all(plain) {
-            return self.error(line, "package", format!("'{name}' is no package name"));
-        }
-        if self.check.shelf.is_some_and(|shelf| !shelf.package(name)) {
-            self.missing(line, "package", name);
-        }
-    }
-
-    /// Something that cannot be installed: an installation ends there, or goes on (`--ignoremissing`) without it.
-    fn missing(&mut self, line: u32, kind: &'static str, name: &str) {
-        let known = self.check.shelf.is_some();
-        let message = match known {
-            true => format!("the distribution has no {kind} '{name}'"),
-            false => {
-                let article = if kind == "environment" { "an" } else { "a" };
-                format!("no release of Enterprise Linux or Fedora has {article} {kind} '{name}'")
-            }
-        };
-        let sure = known || groups::is_identifier(name);
-        self.add(if sure { Severity::Error } else { Severity::Warning }, line, kind, message);
-        if let Some(finding) = self.findings.last_mut().filter(|_| !known) {
-            finding.hint = Some("where it is one of your own, name the distribution that has it".to_owned());
         }
     }
 

@@ -27,6 +27,57 @@ pub(super) fn rivals(command: &str) -> Option<&'static [&'static str]> {
     SINGLE.into_iter().find(|group| group.contains(&command))
 }
 
+/// Programs that read scripts, without the numbers at their ends.
+const INTERPRETERS: [&str; 24] = [
+    "sh",
+    "bash",
+    "rbash",
+    "dash",
+    "ksh",
+    "mksh",
+    "zsh",
+    "csh",
+    "tcsh",
+    "fish",
+    "python",
+    "platform-python",
+    "perl",
+    "ruby",
+    "lua",
+    "awk",
+    "gawk",
+    "sed",
+    "tclsh",
+    "expect",
+    "node",
+    "php",
+    "env",
+    "make",
+];
+
+/// What is odd about a script's section.
+pub(super) fn of_script(arguments: &Arguments) -> Vec<String> {
+    let mut doubts = Vec::new();
+    if let Some(file) = arguments.value("--log").filter(|file| !file.is_empty() && !file.starts_with('/')) {
+        doubts.push(format!("'--log={file}' is no absolute path: nobody will find it"));
+    }
+    let program = arguments.value("--interpreter").unwrap_or("/bin/sh").split_whitespace().next().unwrap_or_default();
+    let Some((folder, name)) = program.rsplit_once('/').filter(|_| program.starts_with('/')) else { return doubts };
+    let is_of_a_system = ["/bin", "/usr/bin", "/sbin", "/usr/sbin", "/usr/libexec"].contains(&folder);
+    let top = folder.split('/').nth(1).unwrap_or_default();
+    let is_known = match is_of_a_system {
+        true => INTERPRETERS.contains(&name.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.')),
+        // What a roll brings along stands in a folder of its own.
+        false => {
+            ["usr", "opt", "home", "root", "mnt", "tmp", "var", "run", "etc", "srv", "lib", "export"].contains(&top)
+        }
+    };
+    if !is_known {
+        doubts.push(format!("'{program}' is no interpreter that an installed system has"));
+    }
+    doubts
+}
+
 /// What is odd about one command.
 pub(super) fn of(command: &str, arguments: &Arguments) -> Vec<Wrong> {
     let mut doubts = Vec::new();
@@ -45,6 +96,7 @@ pub(super) fn of(command: &str, arguments: &Arguments) -> Vec<Wrong> {
         "repo" if !name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b':')) => {
             doubts.push(("repository", format!("'{name}' is no name that dnf takes for a repository")));
         }
+        "authselect" => doubts.extend(profile_of_logins(&arguments.words)),
         "part" | "partition" => {
             let point = arguments.words.first().map_or("", String::as_str);
             let whole = arguments.value("--onpart").filter(|text| devices::is_whole_disk(text));
@@ -72,6 +124,7 @@ pub(super) fn of(command: &str, arguments: &Arguments) -> Vec<Wrong> {
         ));
     }
     if matches!(command, "part" | "partition" | "raid" | "logvol") {
+        doubts.extend(place(arguments));
         let most = match arguments.value("--fstype").unwrap_or_default() {
             "ext2" | "ext3" | "ext4" => 16,
             "xfs" => 12,
@@ -95,6 +148,33 @@ pub(super) fn of(command: &str, arguments: &Arguments) -> Vec<Wrong> {
     doubts
 }
 
+/// A mount point that nothing can be mounted at, or that has no room for what an installation puts there.
+fn place(arguments: &Arguments) -> Option<Wrong> {
+    const LEAST_MIB: i64 = 100;
+    let point = arguments.words.first().map_or("", String::as_str);
+    if point.starts_with('/') && point.contains(char::is_whitespace) {
+        return Some(("mount-point", format!("'{point}' has a blank, at which a line of /etc/fstab goes on")));
+    }
+    let is_filled = ["/", "/boot", "/usr", "/var"].contains(&point) && !arguments.has("--grow");
+    let size = arguments.number("--size").filter(|size| is_filled && (1..LEAST_MIB).contains(size))?;
+    Some(("file-system", format!("'{point}' has no room in {size} MiB for what is installed there")))
+}
+
+/// What is odd about `authselect select PROFILE`.
+fn profile_of_logins(words: &[String]) -> Option<Wrong> {
+    let told = |what: String| Some(("authselect", what));
+    match words.iter().map(String::as_str).filter(|word| !word.starts_with('-')).collect::<Vec<_>>()[..] {
+        [] => told("'authselect' is told nothing".to_owned()),
+        ["select", profile, ..] => {
+            let known =
+                ["sssd", "winbind", "nis", "minimal", "local"].contains(&profile) || profile.starts_with("custom/");
+            (!known).then(|| ("authselect", format!("'{profile}' is no profile that authselect comes with")))
+        }
+        ["select"] => told("'authselect select' names no profile".to_owned()),
+        _ => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -116,6 +196,10 @@ mod tests {
             ("part", "/", &[("--encrypted", "")]),
             ("part", "/", &[("--fstype", "xfs"), ("--label", "thirteenchars")]),
             ("logvol", "/", &[("--fsoptions", "nodev, nosuid")]),
+            ("part", "/my boot", &[("--size", "500")]),
+            ("part", "/boot", &[("--size", "1")]),
+            ("authselect", "", &[]),
+            ("authselect", "select", &[]),
         ] {
             assert_eq!(doubts(command, word, options), 1, "{command} {options:?}");
         }
@@ -124,11 +208,31 @@ mod tests {
             ("repo", "", &[("--name", "rhel-9_x.y")]),
             ("part", "/boot", &[("--onpart", "sda1")]),
             ("part", "swap", &[("--fstype", "swap")]),
+            ("part", "/boot", &[("--size", "1"), ("--grow", "")]),
+            ("part", "/data", &[("--size", "1")]),
+            ("authselect", "enable-feature", &[]),
             ("part", "/", &[("--encrypted", ""), ("--passphrase", "x")]),
             ("part", "/", &[("--fstype", "xfs"), ("--label", "root"), ("--fsoptions", "nodev,nosuid")]),
         ] {
             assert_eq!(doubts(command, word, options), 0, "{command} {options:?}");
         }
+        let words = |line: &str| line.split(' ').map(str::to_owned).collect::<Vec<_>>();
+        assert_eq!(profile_of_logins(&words("select sssd with-mkhomedir --force")), None);
+        assert_eq!(profile_of_logins(&words("select custom/ours")), None);
+        assert!(profile_of_logins(&words("select nosuch")).is_some());
         assert!(rivals("halt").is_some_and(|rivals| rivals.contains(&"reboot")) && rivals("part").is_none());
+    }
+    #[test]
+    fn interpreters_and_logs_are_known_by_their_paths() {
+        let doubts = |option: &str, value: &str| of_script(&Arguments::default().with(option, value)).len();
+        for good in
+            ["/bin/bash", "/usr/bin/python3.11", "/usr/libexec/platform-python", "/opt/rocks/bin/python", "bash"]
+        {
+            assert_eq!(doubts("--interpreter", good), 0, "{good}");
+        }
+        for bad in ["/nosuch/sh", "/bin/bsh", "/usr/bin/pyton3"] {
+            assert_eq!(doubts("--interpreter", bad), 1, "{bad}");
+        }
+        assert_eq!((doubts("--log", "/root/ks.log"), doubts("--log", "ks.log")), (0, 1));
     }
 }

@@ -9,6 +9,7 @@
 //! - `trace` says which element of the profile a line was made of.
 //! - `check` finds what would fail at install time in any Kickstart file, ours or not.
 
+mod addons;
 mod addresses;
 mod ansible;
 mod arguments;
@@ -43,6 +44,7 @@ mod sources;
 mod storage;
 mod trace;
 mod values;
+mod wishes;
 mod written;
 
 pub use bounds::TEMPLATE_BYTES_MAX;

@@ -48,6 +48,10 @@ pub(super) fn problems(command: &str, arguments: &Arguments) -> Vec<Wrong> {
         }
         "bootloader" => {
             credentials::password(command, arguments, &mut wrong);
+            let odd = arguments.number("--timeout").filter(|secs| !(-1..=i64::from(i32::MAX)).contains(secs));
+            wrong.extend(
+                odd.map(|secs| ("boot-loader", format!("'--timeout={secs}' is no time that a boot loader waits"))),
+            );
             for option in ["--boot-drive", "--driveorder"] {
                 wrong.extend(arguments.values(option).flat_map(names).filter_map(devices::disk));
             }

@@ -36,8 +36,8 @@ impl Value {
         if ["off", "false", "no", "n"].iter().any(is) {
             return Self::Bool(false);
         }
-        let trimmed = text.trim();
-        if let Ok(integer) = trimmed.parse::<i128>() {
+        let trimmed = text.trim_matches(|c: char| c.is_ascii_whitespace() || c == '\u{b}');
+        if let Some(integer) = whole(trimmed) {
             return Self::Integer(integer);
         }
         match trimmed.parse::<f64>() {
@@ -166,6 +166,16 @@ impl fmt::Display for Value {
             }
         }
     }
+}
+
+/// A whole number as Python 2's `int` takes it: blanks may stand behind its sign.
+fn whole(text: &str) -> Option<i128> {
+    let (sign, digits) = match text.split_at_checked(1) {
+        Some((sign @ ("+" | "-"), digits)) => (sign, digits.trim_ascii_start()),
+        _ => ("", text),
+    };
+    let is_plain = digits.bytes().all(|digit| digit.is_ascii_digit());
+    is_plain.then(|| format!("{sign}{digits}").parse().ok()).flatten()
 }
 
 /// Computes an expression; an error says what does not work.
@@ -297,11 +307,17 @@ fn arithmetic(left: &Value, operator: Operator, right: &Value) -> Result<Value, 
         Operator::Subtract => l - r,
         Operator::Multiply => l * r,
         Operator::Divide => l / r,
-        Operator::FloorDivide => (l / r).floor(),
-        Operator::Remainder => l - r * (l / r).floor(),
+        Operator::FloorDivide => ((l - remainder(l, r)) / r).round(),
+        Operator::Remainder => remainder(l, r),
         Operator::Power => l.powf(r),
         _ => return Err("bits of a number that is not whole".to_owned()),
     }))
+}
+
+/// What is left of a number, with the sign of the divisor.
+fn remainder(left: f64, right: f64) -> f64 {
+    let rest = left % right;
+    if rest != 0.0 && (rest < 0.0) != (right < 0.0) { rest + right } else { rest }
 }
 
 fn integers(left: i128, operator: Operator, right: i128) -> Result<Value, String> {
@@ -376,6 +392,10 @@ fn slice(value: &Value, from: Option<&Value>, to: Option<&Value>) -> Result<Valu
 /// The methods of strings that conditions may use.
 fn method(of: &Value, name: &str, arguments: &[Value]) -> Result<Value, String> {
     let Value::Text(text) = of else { return Err(format!("{} has no method '{name}'", of.kind())) };
+    if let ("startswith" | "endswith", [Value::Tuple(any)]) = (name, arguments) {
+        let one = |part: &Value| method(of, name, std::slice::from_ref(part)).map(|found| found.is_true());
+        return any.iter().map(one).collect::<Result<Vec<_>, _>>().map(|found| Value::Bool(found.contains(&true)));
+    }
     let strings: Option<Vec<&str>> = arguments
         .iter()
         .map(|argument| match argument {
