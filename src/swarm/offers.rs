@@ -92,6 +92,11 @@ impl Offers {
         self.unsent > 0
     }
 
+    /// The share of one peer of so many offers on their way.
+    fn per_peer(&self, window: usize) -> usize {
+        (window / self.rotation.len().max(1)).clamp(OFFERS_PER_PEER_MIN, OFFERS_PER_PEER_MAX)
+    }
+
     pub(super) fn joined(&mut self, peer: PeerKey) {
         self.rotation.push_back(peer);
         self.is_exhausted = false;
@@ -181,7 +186,7 @@ impl Session {
         }
         let window = 3 * self.config.serve_at_once + 4;
         while self.offers.unsent < window {
-            let mut next = self.next_ask(now);
+            let mut next = self.next_ask(now, window);
             if next.is_none() && self.offers.offers_made.is_multiple_of(AGAIN_SHARE) {
                 next = self.next_again(now);
             }
@@ -205,16 +210,29 @@ impl Session {
         self.say(key, Message::Have(piece.get()));
     }
 
-    /// What a machine asked for and nobody has.
-    fn next_ask(&mut self, now: Duration) -> Option<(PeerKey, PieceIndex)> {
+    /// What a machine asked for and nobody has. It goes to that machine if it has no more than its share on its way, else
+    /// to the next in turn: all who lack it wait for it, and many new pieces with one machine have one way out.
+    fn next_ask(&mut self, now: Duration, window: usize) -> Option<(PeerKey, PieceIndex)> {
+        let per_peer = self.offers.per_peer(window);
         while let Some((key, piece)) = self.offers.asks.pop_front() {
-            let Some(peer) = self.peers.get(key) else { continue };
-            if !self.offers.fresh.has(piece) {
-                if self.offers.again.len() < ASKS_MAX {
-                    self.offers.again.push_back((key, piece));
-                }
-            } else if peer.lacks(piece) && peer.rest.offers.len() < OFFERS_PER_PEER_MAX && now >= peer.backoff_until {
-                return Some((key, piece));
+            if self.peers.get(key).is_none() {
+                continue;
+            }
+            let takes = |key: &PeerKey| {
+                let peer = self.peers.get(*key);
+                peer.is_some_and(|peer| peer.takes_offers(now, per_peer) && peer.lacks(piece))
+            };
+            let taker = match self.offers.fresh.has(piece) {
+                true => Some(key).filter(takes).or_else(|| self.offers.rotation.iter().copied().find(takes)),
+                false => None,
+            };
+            if let Some(taker) = taker {
+                self.offers.rotation.retain(|key| *key != taker);
+                self.offers.rotation.push_back(taker);
+                return Some((taker, piece));
+            }
+            if self.offers.again.len() < ASKS_MAX {
+                self.offers.again.push_back((key, piece));
             }
         }
         None
@@ -240,14 +258,11 @@ impl Session {
         if self.offers.is_exhausted || self.offers.fresh.is_none() {
             return None;
         }
-        let per_peer = (window / self.offers.rotation.len().max(1)).clamp(OFFERS_PER_PEER_MIN, OFFERS_PER_PEER_MAX);
+        let per_peer = self.offers.per_peer(window);
         for _ in 0..self.offers.rotation.len() {
             let key = self.offers.rotation.pop_front()?;
             self.offers.rotation.push_back(key);
-            let Some(peer) = self.peers.get(key) else { continue };
-            if peer.upload_only || !peer.has_opened || peer.rest.offers.len() >= per_peer || now < peer.backoff_until {
-                continue;
-            }
+            let Some(peer) = self.peers.get(key).filter(|peer| peer.takes_offers(now, per_peer)) else { continue };
             if let Some(piece) = first_lacking(&self.offers.fresh, peer) {
                 return Some((key, piece));
             }
@@ -352,6 +367,13 @@ impl Session {
                 self.offer_to(now, key, piece);
             }
         }
+    }
+}
+
+impl Peer {
+    /// Whether a peer may be offered more now, with no more than its share on its way.
+    fn takes_offers(&self, now: Duration, per_peer: usize) -> bool {
+        !self.upload_only && self.has_opened && self.rest.offers.len() < per_peer && now >= self.backoff_until
     }
 }
 

@@ -226,6 +226,34 @@ fn a_seed_offers_each_piece_once_and_nothing_that_nobody_wants() {
 }
 
 #[test]
+fn what_one_machine_asks_for_goes_to_others_once_it_has_its_share() {
+    let mut bench = Bench::new(SessionConfig { serve_at_once: 1, ..SessionConfig::seed(id(200)) });
+    let peers: Vec<PeerKey> = (2..8).map(|n| bench.connect(n, true)).collect();
+    for &peer in &peers {
+        bench.say(peer, Message::HaveNone);
+        bench.say(peer, Message::Extended { id: 0, payload: ours() });
+    }
+    let everything: Vec<crate::torrent::PieceIndex> = layout().pieces().collect();
+    bench.say(peers[0], Message::Extended { id: 2, payload: super::extension::encode_pieces(&everything) });
+    for _ in 0..4 {
+        for (peer, message) in std::mem::take(&mut bench.said) {
+            let Message::Have(piece) = message else { continue };
+            let length_bytes = layout().payload_len(layout().index(piece).expect("it exists"));
+            bench.say(peer, Message::Request(RawBlock { piece, offset_bytes: 0, length_bytes }));
+        }
+        let on_its_way = |peer: &PeerKey| bench.session.peers.get(*peer).expect("it is connected").rest.offers.len();
+        assert!(on_its_way(&peers[0]) <= 2, "the one that asked has its share on its way");
+        // Its way in is full; those of the others are not.
+        if let Some(at) = bench.sending.iter().position(|(peer, _)| *peer != peers[0]) {
+            let (peer, block) = bench.sending.remove(at);
+            bench.tell(Event::BlockSent { peer, block });
+        } else if let Some((peer, block)) = bench.sending.pop() {
+            bench.tell(Event::BlockSent { peer, block });
+        }
+    }
+}
+
+#[test]
 fn an_offer_of_what_the_machine_got_elsewhere_makes_room_for_another() {
     let mut bench = Bench::new(SessionConfig::seed(id(200)));
     let peer = bench.connect(2, true);
