@@ -242,6 +242,24 @@ mod tests {
         assert!(!prove(Security::Guarded, shown(far, true, Some(old))));
     }
 
+    /// Here nobody's socket is at the other end, so that the kernel names no user who may read the database anyway.
+    #[test]
+    fn a_card_tells_who_somebody_is_only_where_nothing_is_proved() {
+        use crate::cluster::Interface;
+        let store = crate::store::Store::in_memory().expect("a store");
+        let card = MacAddress::parse("52:54:00:00:00:01").expect("a card");
+        let mut host = Host::new(HostName::parse("compute-0-0").expect("a name"), "compute");
+        let name = "eth0".to_owned();
+        host.interfaces = vec![Interface { name, mac: Some(card), ip: None, network: None }];
+        store.write("add a host", |writer| writer.add_host(&host)).expect("written");
+        for (security, expected) in [(Security::Open, true), (Security::Guarded, false), (Security::Strict, false)] {
+            for address in ["10.1.255.254", "127.1.0.1"] {
+                let found = store.read(|reader| shown(address, true, None).naming(card).host(reader, security));
+                assert_eq!(found.expect("read").is_some(), expected, "{security:?} {address}");
+            }
+        }
+    }
+
     #[test]
     fn a_token_that_grows_old_is_renewed() {
         let (key, now) = (TokenKey::from_bytes([1; 32]), crate::net::since_1970());
