@@ -8,7 +8,11 @@ fn a_profile_becomes_a_kickstart_for_each_release() {
     let profile = cluster.rocks("compile-graph compute-0-0").ok();
     let of = |release: &str| cluster.run_with_input(&["kickstart", "--release", release], &profile).ok();
     assert!(of("rhel9").contains("\npart / --fstype=xfs"), "{}", of("rhel9"));
-    assert!(of("rocks7").contains("/RCS/"));
+    assert!(of("rocks7").contains("/RCS/") && of("rocks7").contains("/var/rocks/"));
+    for modern in ["rhel8", "rhel9", "rhel10", "fedora"] {
+        let text = of(modern);
+        assert!(!text.contains("/RCS/") && text.contains("# - files are not put under RCS"), "{text}");
+    }
     cluster.run_with_input(&["kickstart", "--release", "rhel3"], &profile).fails(4);
     cluster.run_with_input(&["kickstart"], "<kickstart").fails(4);
 }

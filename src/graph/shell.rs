@@ -181,6 +181,7 @@ mod tests {
     }
 
     const LONG: Duration = Duration::from_secs(60);
+    const HOUR: Duration = Duration::from_secs(3600);
 
     #[test]
     fn scripts_run_and_tell_how_they_ended() {
@@ -194,7 +195,7 @@ mod tests {
 
     #[test]
     fn what_a_script_leaves_running_is_not_waited_for() {
-        let left = lingering("sh", "sleep 1000 & echo first; exit 4", LONG, Duration::from_millis(100)).expect("ran");
+        let left = lingering("sh", "sleep 10000 & echo first; exit 4", HOUR, Duration::from_millis(100)).expect("ran");
         assert_eq!((left.stdout.as_slice(), left.left_running), (&b"first\n"[..], true));
         assert_eq!(left.failure.as_deref(), Some("exit status 4"));
         // What ends by itself is heard out.

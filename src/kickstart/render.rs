@@ -282,6 +282,29 @@ mod tests {
     }
 
     #[test]
+    fn commands_that_a_release_knows_are_kept_and_others_dropped() {
+        let text = "<kickstart attrs=\"{}\"><main roll=\"r\" file=\"./nodes/n.xml\"><selinux>--enforcing</selinux>\
+                    <timesource>--ntp-disable</timesource><nonsense>x</nonsense><lang>C</lang></main></kickstart>";
+        let profile = Profile::from_xml(text).expect("well formed");
+        let commands = |release| {
+            let text = render(&profile, release);
+            text.lines().filter(|line| line.starts_with(|c: char| c.is_ascii_lowercase())).map(str::to_owned).collect()
+        };
+        let (old, new): (Vec<String>, Vec<String>) = (commands(Release::Rocks7), commands(Release::Rhel9));
+        assert_eq!(old, ["lang C"]);
+        assert_eq!(new, ["selinux --enforcing", "timesource --ntp-disable", "lang C"]);
+    }
+
+    #[test]
+    fn names_of_files_are_words_of_the_shell() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("a b/it's; touch x");
+        let profile = profile(&format!("<file name=\"{}\" perms=\"0600\">text</file>", file.display()));
+        install(&render(&profile, Release::Rhel9));
+        assert_eq!(std::fs::read_to_string(file).expect("it was written"), "text\n");
+    }
+
+    #[test]
     fn expanded_files_are_expanded_by_the_shell() {
         let folder = tempfile::tempdir().expect("a folder");
         let file = folder.path().join("x");
