@@ -23,6 +23,8 @@ const HURRIED_INTERVAL: Duration = Duration::from_millis(10);
 const FRESH_WAIT: Duration = Duration::from_millis(500);
 /// How long one try to write waits for other writers.
 const WRITE_PATIENCE: Duration = Duration::from_millis(50);
+/// The same at the end, when no machine waits any more: the frontend may be ending at the same time, and writes too.
+const FAREWELL_PATIENCE: Duration = Duration::from_secs(1);
 /// How often writing is tried.
 const WRITE_INTERVAL: Duration = Duration::from_millis(200);
 
@@ -177,7 +179,7 @@ impl Follower {
 
     /// Nobody is to look for a tracker where none is any more; one that was started elsewhere meanwhile stays.
     fn remove_endpoints(&self, addresses: &[SocketAddr]) {
-        let removed = self.store.write_within(WRITE_PATIENCE, "track has ended", |writer| {
+        let removed = self.store.write_within(FAREWELL_PATIENCE, "track has ended", |writer| {
             for service in [Service::Track, Service::TrackUdp] {
                 if writer.endpoint(service)?.is_some_and(|there| there.addresses == addresses) {
                     writer.remove_endpoint(service)?;

@@ -111,17 +111,23 @@ struct Bed {
 
 impl Bed {
     fn new(is_loaded: bool, fault: impl Fn(&str, u32) -> Option<Fault> + Send + Sync + 'static) -> Self {
-        Self::make(is_loaded, false, fault)
+        Self::make(is_loaded, false, None, fault)
+    }
+
+    /// A door that is told another digest of this package than it has.
+    fn doubting(package: &str) -> Self {
+        Self::make(true, false, Some(package), |_, _| None)
     }
 
     /// A door whose swarm's engine panics as soon as it announces itself.
     fn with_engine(fault: impl Fn(&str, u32) -> Option<Fault> + Send + Sync + 'static) -> Self {
-        Self::make(true, true, fault)
+        Self::make(true, true, None, fault)
     }
 
     fn make(
         is_loaded: bool,
         has_engine: bool,
+        doubted: Option<&str>,
         fault: impl Fn(&str, u32) -> Option<Fault> + Send + Sync + 'static,
     ) -> Self {
         let fixture = Fixture::new();
@@ -168,7 +174,9 @@ impl Bed {
             };
             let member = has_engine.then(|| Member::join(setup));
             let loaded = Loaded::new(cache, member, web_seed);
-            loaded.checksums.set(fixture.checksums()).expect("once");
+            let mut checksums = fixture.checksums();
+            doubted.map(|package| checksums.insert(package.to_owned(), [0; 32]));
+            loaded.checksums.set(checksums).expect("once");
             door.load(Arc::new(loaded));
         }
         tokio::spawn(server::serve(listener, Arc::clone(&door), options));
@@ -209,6 +217,19 @@ async fn every_kind_of_fault_is_outlived_and_every_byte_is_right() {
         let bed = Bed::new(true, move |_, times| (times == 0).then_some(fault));
         bed.install().await;
     }
+}
+
+/// Every piece of it is right; asked for again, all of it is there.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_package_that_is_not_what_its_repository_says_never_comes_to_its_end() {
+    let name = "p05+1~a.rpm";
+    let bed = Bed::doubting(name);
+    let patient = client(bed.at, "127.0.0.1").with_stall(Duration::from_secs(60));
+    for _ in 0..2 {
+        patient.get_whole(&format!("{TREE}{name}"), &[]).await.expect_err("its end is kept back");
+    }
+    let other = "p06+1~a.rpm";
+    assert_eq!(bed.get(&format!("{TREE}{other}")).await, bed.fixture.content(other));
 }
 
 #[tokio::test(flavor = "multi_thread")]
