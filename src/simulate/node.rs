@@ -10,7 +10,9 @@ use super::frontend::Frontend;
 use super::installer::Installer;
 use super::network::Link;
 use super::scenario::Scenario;
-use crate::swarm::{Action, AnnounceEvent, Direction, Event, Message, PeerKey, Session, Source, WebSeedOutcome};
+use crate::swarm::{
+    Action, AnnounceEvent, Direction, Event, Message, PeerKey, Session, Source, WEB_SEED_RETRY, WebSeedOutcome,
+};
 use crate::torrent::{Block, PeerId, PieceIndex};
 use std::collections::{BTreeSet, VecDeque};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -101,6 +103,11 @@ pub(super) enum What {
     },
     AnnounceFailed,
     HttpAsk {
+        node: u32,
+        piece: PieceIndex,
+    },
+    /// A machine closes the connection on which it asked.
+    HttpGivenUp {
         node: u32,
         piece: PieceIndex,
     },
@@ -239,6 +246,10 @@ impl Node {
             What::Peers { peers, interval } => self.tell(around, now, Event::Peers { peers, interval }),
             What::AnnounceFailed => self.tell(around, now, Event::AnnounceFailed),
             What::HttpAsk { node, piece } => self.serve_http(around, now, node, piece),
+            What::HttpGivenUp { node: of, piece: given_up } => {
+                let is_it = |what: &Outgoing| matches!(*what, Outgoing::Http { node, piece } if (node, piece) == (of, given_up));
+                self.outgoing.retain(|what| !is_it(what));
+            }
             What::Http { piece, outcome } => self.tell(around, now, Event::WebSeed { piece, outcome }),
         }
     }
@@ -322,7 +333,10 @@ impl Node {
             Action::FetchHttp { piece } => {
                 self.send(around, now, FRONTEND, What::HttpAsk { node: self.number, piece });
             }
-            Action::SetDone | Action::CancelHttp { .. } | Action::Forget { .. } | Action::Report { .. } => {}
+            Action::CancelHttp { piece } => {
+                self.send(around, now, FRONTEND, What::HttpGivenUp { node: self.number, piece });
+            }
+            Action::SetDone | Action::Forget { .. } | Action::Report { .. } => {}
         }
     }
 
@@ -415,15 +429,15 @@ impl Node {
             let what = What::Http { piece, outcome: WebSeedOutcome::Failed };
             return self.effects.push(Effect::Tell { to: node, at, what });
         }
-        let is_offering = self.session.is_offering();
+        let bytes = u64::from(around.content.layout.payload_len(piece));
+        let (is_offering, sent_bytes) = (self.session.is_offering(), self.session.totals().sent_bytes);
         let Some(frontend) = &mut self.frontend else { return };
-        match frontend.take_on(is_offering) {
-            Ok(()) => {
-                self.outgoing.push_back(Outgoing::Http { node, piece });
-                self.pump(around, now);
-            }
-            Err(wait) => self.send(around, now, node, What::Http { piece, outcome: WebSeedOutcome::Busy(wait) }),
+        if !frontend.web_seed.admits(bytes, is_offering, sent_bytes) {
+            let outcome = WebSeedOutcome::Busy(WEB_SEED_RETRY);
+            return self.send(around, now, node, What::Http { piece, outcome });
         }
+        self.outgoing.push_back(Outgoing::Http { node, piece });
+        self.pump(around, now);
     }
 
     /// Sends the next block if the way out is free.
@@ -445,9 +459,6 @@ impl Node {
             };
             if around.dead[to as usize] {
                 // Nothing acknowledges: the block hangs in the sender's buffer for ever.
-                if let (Some(frontend), Outgoing::Http { .. }) = (&mut self.frontend, outgoing) {
-                    frontend.served();
-                }
                 continue;
             }
             let (begins, out) = self.way_out.pass(now, now, bytes);
@@ -465,10 +476,7 @@ impl Node {
         if let Some(frontend) = &mut self.frontend {
             let bytes = match what {
                 Outgoing::Block { block, .. } => u64::from(block.length_bytes),
-                Outgoing::Http { piece, .. } => {
-                    frontend.served();
-                    u64::from(around.content.layout.payload_len(piece))
-                }
+                Outgoing::Http { piece, .. } => u64::from(around.content.layout.payload_len(piece)),
             };
             frontend.sent(now, bytes);
         }

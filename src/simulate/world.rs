@@ -105,7 +105,7 @@ impl<'a> World<'a> {
         let nanos_per_byte = nanos(scenario.unpack) as f64 / scenario.size.bytes() as f64;
         let mut nodes = Vec::new();
         for (node, way_out) in (0..).zip(ways_out) {
-            let session = session(scenario, content, node, network.rack(node), &mut random);
+            let session = session(content, node, network.rack(node), &mut random);
             let installer = node.checked_sub(1).map(|machine| {
                 let files = &content.sets[(machine % scenario.appliances) as usize];
                 Installer::new(files, scenario.installer_connections, nanos_per_byte, scenario.unpack_in_turn)
@@ -114,7 +114,7 @@ impl<'a> World<'a> {
         }
         nodes[0].state = State::Running;
         let sample_every = (ideal * 1.5) as Time / SAMPLES + 1;
-        nodes[0].frontend = Some(Box::new(Frontend::new(Generator::new(random.next_u64()), sample_every)));
+        nodes[0].frontend = Some(Box::new(Frontend::new(sample_every)));
         for machine in 0..scenario.machines {
             let mut at = (random.unit() * nanos(scenario.start_spread) as f64) as Time;
             if late.contains(&machine) {
@@ -326,19 +326,13 @@ impl<'a> World<'a> {
     }
 }
 
-fn session(scenario: &Scenario, content: &Content, node: u32, rack: Option<u32>, random: &mut Generator) -> Session {
+fn session(content: &Content, node: u32, rack: Option<u32>, random: &mut Generator) -> Session {
     let mut unique = [0; 12];
     unique[..8].copy_from_slice(&random.next_u64().to_be_bytes());
     unique[8..].copy_from_slice(&node.to_be_bytes());
     let id = PeerId::new(unique);
-    let links = scenario.frontend_link.bytes_per_sec().div_ceil(scenario.link.bytes_per_sec());
     let config = match node {
-        FRONTEND => SessionConfig {
-            address: Some(address(node)),
-            tracker: false,
-            serve_at_once: links.clamp(1, 64) as usize,
-            ..SessionConfig::seed(id)
-        },
+        FRONTEND => SessionConfig { address: Some(address(node)), tracker: false, ..SessionConfig::seed(id) },
         _ => SessionConfig {
             address: Some(address(node)),
             frontend: Some(address(FRONTEND)),

@@ -213,7 +213,8 @@ impl Session {
                 }
             }
             WebSeedOutcome::Busy(wait) => {
-                self.fallback.http_not_before = now + wait.min(HTTP_RETRY_MAX);
+                // Around that time: those who were turned away together need not come back together.
+                self.fallback.http_not_before = now + self.random.around(wait.min(HTTP_RETRY_MAX));
                 self.give_up(piece, Source::WebSeed);
             }
             WebSeedOutcome::Failed => {

@@ -22,6 +22,7 @@ mod random;
 mod requests;
 mod session;
 mod uploads;
+mod web_seed;
 
 #[cfg(any(test, fuzzing))]
 pub mod exercise;
@@ -33,3 +34,4 @@ pub use event::{Action, AnnounceEvent, Direction, Event, PeerKey, Reason, Source
 pub use message::{Message, RawBlock};
 pub use random::Generator;
 pub use session::{Session, Totals};
+pub use web_seed::{WEB_SEED_RETRY, WebSeedShare};

@@ -168,11 +168,6 @@ impl Session {
         self.peers.len()
     }
 
-    /// Whether a seed has offers on their way: a web seed beside it should hold back.
-    pub fn is_offering(&self) -> bool {
-        self.offers.is_busy()
-    }
-
     /// What has been moved so far.
     pub fn totals(&self) -> Totals {
         self.totals

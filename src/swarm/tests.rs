@@ -72,6 +72,22 @@ fn a_stock_client_that_takes_no_offer_is_told_of_everything_it_may_ask_for() {
 }
 
 #[test]
+fn a_seed_is_at_work_from_its_first_block_until_nothing_it_offered_waits() {
+    let mut bench = Bench::new(SessionConfig { serve_at_once: 1, ..SessionConfig::seed(id(200)) });
+    let peer = bench.connect_ours(2);
+    bench.say(peer, Message::HaveNone);
+    assert!(
+        !bench.session.is_offering(),
+        "it has offered, but sends nothing: who asks the web seed keeps nobody waiting"
+    );
+    bench.say(peer, Message::Request(RawBlock { piece: 0, offset_bytes: 0, length_bytes: 16 << 10 }));
+    assert!(bench.session.is_offering());
+    let (_, block) = bench.sending.remove(0);
+    bench.tell(Event::BlockSent { peer, block });
+    assert!(!bench.session.is_offering());
+}
+
+#[test]
 fn a_seed_that_shows_no_pieces_does_not_say_that_it_only_uploads() {
     let mut bench = Bench::new(SessionConfig::seed(id(200)));
     bench.connect(2, true);

@@ -7,9 +7,11 @@ use super::{Shared, boot, compiler, files, metrics, status, viewers, who};
 use crate::cluster::{DistributionName, InstallState};
 use crate::net::NetError;
 use crate::net::http::{FileSlice, Request, Response, Service};
+use crate::net::links::WEB_SEED_HEADER;
 use crate::net::report::{Phase, Report, ReportAnswer};
 use crate::net::tree::Tree;
 use crate::store::BootChange;
+use crate::swarm::WEB_SEED_RETRY;
 use crate::torrent::Metainfo;
 use std::collections::HashMap;
 use std::sync::atomic::Ordering;
@@ -42,10 +44,14 @@ impl Routes {
         let decoded = request.head.target.decoded_path();
         let path = decoded.as_deref().and_then(|path| path.strip_prefix(TREES)?.split_once('/'));
         let Some((name, path)) = path else { return Response::text(404, "no such file") };
-        match self.tree(name).await {
-            Some(tree) => files::answer(request, &tree, path, &self.shared.counters.package_bytes).await,
-            None => Response::text(404, "no such distribution"),
+        let Some(tree) = self.tree(name).await else { return Response::text(404, "no such distribution") };
+        let answer = files::answer(request, &tree, path, &self.shared.counters.package_bytes).await;
+        let is_web_seed = request.head.headers.get(WEB_SEED_HEADER).is_some() && matches!(answer.status, 200 | 206);
+        if is_web_seed && !self.shared.seeds.admits_web_seed(answer.length_bytes().unwrap_or(0)) {
+            return Response::text(503, "the seed is at work: its peers have what it sends")
+                .with("Retry-After", WEB_SEED_RETRY.as_secs().to_string());
         }
+        answer
     }
 
     async fn tree(&self, name: &str) -> Option<Arc<Tree>> {

@@ -5,7 +5,7 @@ use crate::net::links::{Door, Member, Setup, Supply};
 use crate::net::log::Log;
 use crate::net::rate::Bucket;
 use crate::store::Store;
-use crate::swarm::SessionConfig;
+use crate::swarm::{SessionConfig, WebSeedShare};
 use crate::torrent::{InfoHash, Metainfo};
 use std::collections::HashSet;
 use std::net::IpAddr;
@@ -21,6 +21,8 @@ pub(super) struct Seeds {
     looked: AtomicU64,
     /// What seeds that have ended had sent.
     sent_before: AtomicU64,
+    /// What the web seed may take while seeds are at work.
+    web_seed: Mutex<WebSeedShare>,
     /// Trees whose metainfo could not be read: told once.
     broken: Mutex<HashSet<String>>,
 }
@@ -34,6 +36,7 @@ impl Seeds {
             log,
             looked: AtomicU64::new(u64::MAX),
             sent_before: AtomicU64::new(0),
+            web_seed: Mutex::default(),
             broken: Mutex::default(),
         }
     }
@@ -46,6 +49,13 @@ impl Seeds {
     pub(super) fn sent_bytes(&self) -> u64 {
         let now: u64 = self.door.members().iter().map(|member| member.uploaded().load(Ordering::Relaxed)).sum();
         self.sent_before.load(Ordering::Relaxed) + now
+    }
+
+    /// Whether so many bytes may be sent as web seed now: while seeds are at work, a share of what they send.
+    pub(super) fn admits_web_seed(&self, bytes: u64) -> bool {
+        let is_offering = self.door.members().iter().any(|member| member.progress().borrow().is_offering);
+        let mut share = self.web_seed.lock().expect("nobody panics while holding the share");
+        share.admits(bytes, is_offering, self.sent_bytes())
     }
 
     /// Connections to peers, all seeds together.

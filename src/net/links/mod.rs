@@ -15,8 +15,8 @@ mod supply;
 
 pub use door::Door;
 pub use owner::{Announced, Announcer, Member, Progress, Setup};
-pub(in crate::net) use supply::encode_path;
 pub use supply::{Supply, WebSeed};
+pub(in crate::net) use supply::{WEB_SEED_HEADER, encode_path};
 
 #[cfg(test)]
 mod tests;

@@ -78,6 +78,8 @@ pub struct Progress {
     pub peers: usize,
     /// The cache takes no more: what is missing must come by another way.
     pub is_broken: bool,
+    /// Whether a seed is sending, and has offers that wait to be sent.
+    pub is_offering: bool,
 }
 
 /// What happens to a member.
@@ -450,6 +452,7 @@ impl Owner {
     fn tell_progress(&mut self) {
         self.progress.totals = self.session.totals();
         self.progress.peers = self.links.len();
+        self.progress.is_offering = self.session.is_offering();
         let now = self.progress;
         self.told.send_if_modified(|told| {
             let news = (told.pieces, told.is_complete, told.is_broken) != (now.pieces, now.is_complete, now.is_broken);

@@ -16,6 +16,9 @@ use std::time::Duration;
 /// How long the frontend may stand still where nobody waits for the piece.
 const STALL: Duration = Duration::from_secs(10);
 
+/// Says that a piece is fetched for the swarm and can wait: the frontend may answer 503.
+pub(in crate::net) const WEB_SEED_HEADER: &str = "rocks-web-seed";
+
 /// What stays as it is in the path of a URL.
 const PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'+');
 
@@ -80,32 +83,49 @@ pub struct WebSeed {
 }
 
 impl WebSeed {
-    /// Fetches the payload of a piece. Whether it is right is for the cache to say.
+    /// Fetches the payload of a piece for the swarm: the frontend may turn it away while its seed is at work. Whether it
+    /// is right is for the cache to say.
     pub async fn piece(&self, metainfo: &Metainfo, piece: PieceIndex) -> Result<Vec<Bytes>, WebSeedOutcome> {
-        self.piece_within(STALL, metainfo, piece).await
+        self.segments(STALL, metainfo, piece, Some((WEB_SEED_HEADER, "yes"))).await
     }
 
-    /// As [`WebSeed::piece`], from a frontend that may stand still for so long.
+    /// Fetches the payload of a piece that the installer waits for, from a frontend that may stand still for so long.
     pub async fn piece_within(
         &self,
         stall: Duration,
         metainfo: &Metainfo,
         piece: PieceIndex,
     ) -> Result<Vec<Bytes>, WebSeedOutcome> {
+        self.segments(stall, metainfo, piece, None).await
+    }
+
+    async fn segments(
+        &self,
+        stall: Duration,
+        metainfo: &Metainfo,
+        piece: PieceIndex,
+        more: Option<(&str, &str)>,
+    ) -> Result<Vec<Bytes>, WebSeedOutcome> {
         let mut parts = Vec::new();
         for segment in metainfo.layout().segments(piece).filter(|segment| !segment.file.is_pad) {
-            parts.extend(self.segment(stall, segment).await?);
+            parts.extend(self.segment(stall, segment, more).await?);
         }
         Ok(parts)
     }
 
-    async fn segment(&self, stall: Duration, segment: Segment<'_>) -> Result<Vec<Bytes>, WebSeedOutcome> {
+    async fn segment(
+        &self,
+        stall: Duration,
+        segment: Segment<'_>,
+        more: Option<(&str, &str)>,
+    ) -> Result<Vec<Bytes>, WebSeedOutcome> {
         let failed = |_: NetError| WebSeedOutcome::Failed;
         let path = format!("{}{}", self.tree_path, encode_path(segment.file.path.as_str()));
         let start = segment.file_offset_bytes;
         let end = start + u64::from(segment.length_bytes);
         let range = format!("bytes={start}-{}", end - 1);
         let mut headers: Vec<(&str, &str)> = vec![("Range", &range)];
+        headers.extend(more);
         headers.extend(self.headers.iter().map(|(name, value)| (*name, value.as_str())));
         let mut answer = self.client.send_within(stall, "GET", &path, &headers, None).await.map_err(failed)?;
         let is_part = answer.status == 206
