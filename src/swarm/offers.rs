@@ -35,8 +35,11 @@ const AGAIN_BLOCK_TIMES: u32 = 64;
 const AGAIN_AFTER_MIN: Duration = Duration::from_millis(150);
 /// While anything is fresh, one of so many offers is of something offered before.
 const AGAIN_SHARE: usize = 8;
-/// A peer that gained nothing for so long is offered what it lacks, whoever else has it.
-const STARVING_AFTER: Duration = Duration::from_secs(3);
+/// A peer that gained nothing for so long is offered what it lacks, whoever else has it: in the time in which each could
+/// have had its turn, within these bounds. Sooner, and on slow links new pieces wait for copies of old ones in the very
+/// moments when nobody can have much yet.
+const STARVING_AFTER_MIN: Duration = Duration::from_secs(3);
+const STARVING_AFTER_MAX: Duration = Duration::from_secs(15);
 /// Asks of peers that are remembered.
 const ASKS_MAX: usize = 4096;
 /// After so many offers in a row on which it said nothing a stock client is told of more, and of so many pieces at most.
@@ -350,11 +353,13 @@ impl Session {
 
     /// Offers one piece to each peer that has gained nothing for long, whoever else has it.
     fn help_starving(&mut self, now: Duration) {
+        let turns = u32::try_from(self.offers.rotation.len()).unwrap_or(u32::MAX);
+        let patience = self.uploads.block_time().saturating_mul(turns).clamp(STARVING_AFTER_MIN, STARVING_AFTER_MAX);
         let starving: Vec<(PeerKey, PieceIndex)> = (self.peers.iter())
             .filter(|peer| {
                 !peer.upload_only && peer.has_opened && peer.rest.offers.is_empty() && now >= peer.backoff_until
             })
-            .filter(|peer| now.saturating_sub(peer.rest.gained_at) >= STARVING_AFTER)
+            .filter(|peer| now.saturating_sub(peer.rest.gained_at) >= patience)
             .filter_map(|peer| {
                 let lacking = self.pieces.held().difference(peer.have()).filter(|piece| peer.lacks(*piece));
                 let is_free = |piece: &PieceIndex| !self.offers.out.contains_key(piece);

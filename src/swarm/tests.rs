@@ -242,6 +242,33 @@ fn a_seed_offers_each_piece_once_and_nothing_that_nobody_wants() {
 }
 
 #[test]
+fn on_slow_links_a_machine_waits_for_its_turn_before_it_gets_a_copy_of_what_others_have() {
+    for (block_time, is_early) in [(Duration::from_millis(10), true), (Duration::from_secs(4), false)] {
+        let mut bench = Bench::new(SessionConfig::seed(id(200)));
+        let first = bench.connect(2, true);
+        bench.say(first, Message::HaveNone);
+        bench.say(first, Message::Extended { id: 0, payload: ours() });
+        let length_bytes = layout().payload_len(layout().index(0).expect("there are thirteen"));
+        bench.say(first, Message::Request(RawBlock { piece: 0, offset_bytes: 0, length_bytes }));
+        let (peer, block) = bench.sending.pop().expect("piece 0 was offered");
+        bench.now += block_time;
+        bench.tell(Event::BlockSent { peer, block });
+        let full = bench.connect_ours(3);
+        let empty = bench.connect(4, true);
+        bench.say(empty, Message::HaveNone);
+        bench.say(empty, Message::Extended { id: 0, payload: ours() });
+        bench.said.clear();
+        let is_helped =
+            |bench: &Bench| bench.said.iter().any(|(peer, said)| *peer == empty && matches!(said, Message::Have(_)));
+        bench.pass(Duration::from_secs(5));
+        assert_eq!(is_helped(&bench), is_early, "three machines, {block_time:?} a block");
+        bench.pass(Duration::from_secs(9));
+        assert!(is_helped(&bench), "everybody had a turn");
+        assert!(bench.closed.iter().all(|(peer, _)| *peer != full));
+    }
+}
+
+#[test]
 fn what_one_machine_asks_for_goes_to_others_once_it_has_its_share() {
     let mut bench = Bench::new(SessionConfig { serve_at_once: 1, ..SessionConfig::seed(id(200)) });
     let peers: Vec<PeerKey> = (2..8).map(|n| bench.connect(n, true)).collect();
