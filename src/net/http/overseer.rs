@@ -163,6 +163,11 @@ impl Drop for Lease {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::net::http::server::Options;
+    use crate::net::http::{Request, Response, Service, conversation};
+    use crate::net::log::Log;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpStream;
 
     /// A task that holds its lease as told, for ever.
     fn held(overseer: &Arc<Overseer>, tell: impl FnOnce(&Lease) + Send + 'static) {
@@ -189,6 +194,44 @@ mod tests {
         overseer.end_those(|until| until >> 1 <= IDLE_SECS_MAX + 1);
         tokio::task::yield_now().await;
         assert_eq!(overseer.count(), 1, "what waits without an end goes on");
+    }
+
+    /// Answers nothing, since it is never asked.
+    struct Unasked;
+
+    impl Service for Unasked {
+        async fn call(&self, _: Request) -> Response {
+            panic!("half a request was taken for a whole one")
+        }
+    }
+
+    #[tokio::test]
+    async fn a_request_that_does_not_come_to_its_end_is_hung_up_on_in_time() {
+        let overseer = Overseer::new();
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let mut client = TcpStream::connect(listener.local_addr().expect("bound")).await.expect("it listens");
+        let (tcp, peer) = listener.accept().await.expect("it has come");
+        let tcp = tcp.into_std().expect("it is open");
+        let (_said, stop) = watch::channel(false);
+        let options = Options { upload: None, has_threads: false, tls: None, log: Log::silent(), stop };
+        overseer.watch(|lease| {
+            let held = async move {
+                let _ = conversation::hold(tcp, peer, &Unasked, &options, &lease).await;
+            };
+            tokio::spawn(held).abort_handle()
+        });
+        client.write_all(b"POST / HTTP/1.1\r\nContent-Length: 9\r\n\r\nhalf").await.expect("it is read");
+        let in_time = |until: u64| until >> 1 <= REQUEST_SECS_MAX + 1;
+        let told = async {
+            while !overseer.kept().leases.values().all(|(until, _)| in_time(until.load(Ordering::SeqCst))) {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(60), told).await.expect("its time is counted");
+        overseer.end_those(in_time);
+        let mut answer = Vec::new();
+        client.read_to_end(&mut answer).await.expect("it is closed");
+        assert!(answer.is_empty());
     }
 
     #[tokio::test]
