@@ -74,8 +74,9 @@ fn a_stock_client_that_takes_no_offer_is_told_of_everything_it_may_ask_for() {
 #[test]
 fn a_seed_is_at_work_from_its_first_block_until_nothing_it_offered_waits() {
     let mut bench = Bench::new(SessionConfig { serve_at_once: 1, ..SessionConfig::seed(id(200)) });
-    let peer = bench.connect_ours(2);
+    let peer = bench.connect(2, true);
     bench.say(peer, Message::HaveNone);
+    bench.say(peer, Message::Extended { id: 0, payload: ours() });
     assert!(
         !bench.session.is_offering(),
         "it has offered, but sends nothing: who asks the web seed keeps nobody waiting"
