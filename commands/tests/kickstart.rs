@@ -11,7 +11,7 @@ fn a_profile_becomes_a_kickstart_for_each_release() {
     assert!(of("rocks7").contains("/RCS/") && of("rocks7").contains("/var/rocks/"));
     for modern in ["rhel8", "rhel9", "rhel10", "fedora"] {
         let text = of(modern);
-        assert!(!text.contains("/RCS/") && text.contains("# - files are not put under RCS"), "{text}");
+        assert!(!text.contains("/RCS/") && text.contains("\n#   files are not put under RCS"), "{text}");
     }
     cluster.run_with_input(&["kickstart", "--release", "rhel3"], &profile).fails(4);
     cluster.run_with_input(&["kickstart"], "<kickstart").fails(4);
