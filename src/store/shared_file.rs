@@ -11,12 +11,14 @@ use redb::{BackendError, StorageBackend};
 use std::fs::File;
 use std::io;
 use std::ops::Bound;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How long a reader waits for the header's lock: writers have it for the time of a sync.
 const HEADER_PATIENCE: Duration = Duration::from_millis(500);
+/// How long it waits while the lock is where it was when patience ended last.
+const HEADER_PATIENCE_AGAIN: Duration = Duration::from_millis(10);
 /// The longest pause between two tries.
 const PAUSE_MAX: Duration = Duration::from_millis(5);
 
@@ -26,6 +28,8 @@ pub(super) struct SharedFile {
     file: FileBackend,
     /// What the header was when it was looked at without its lock; none while it is not.
     unlocked: Mutex<Option<Vec<u8>>>,
+    /// Whether the last wait for the header's lock was in vain.
+    in_vain: AtomicBool,
     moved: Arc<AtomicU64>,
 }
 
@@ -45,7 +49,10 @@ impl SharedFile {
     pub(super) fn new(file: File) -> Result<(Self, Moved), redb::DatabaseError> {
         let moved = Moved::default();
         let file = FileBackend::new(file)?;
-        Ok((Self { file, unlocked: Mutex::default(), moved: Arc::clone(&moved.0) }, moved))
+        Ok((
+            Self { file, unlocked: Mutex::default(), in_vain: AtomicBool::new(false), moved: Arc::clone(&moved.0) },
+            moved,
+        ))
     }
 
     fn unlocked(&self) -> MutexGuard<'_, Option<Vec<u8>>> {
@@ -72,8 +79,11 @@ impl StorageBackend for SharedFile {
         let Some(length_bytes) = header_bytes(start, end) else { return self.file.lock_shared_range(start, end) };
         let begun = Instant::now();
         let mut pause = Duration::from_micros(100);
+        let was_in_vain = self.in_vain.swap(false, Ordering::Relaxed);
+        let patience = if was_in_vain { HEADER_PATIENCE_AGAIN } else { HEADER_PATIENCE };
         while !self.file.try_lock_shared_range(start, end)? {
-            if begun.elapsed() >= HEADER_PATIENCE {
+            if begun.elapsed() >= patience {
+                self.in_vain.store(true, Ordering::Relaxed);
                 *self.unlocked() = Some(self.header(length_bytes)?);
                 break;
             }
