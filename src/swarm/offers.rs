@@ -30,6 +30,9 @@ const IGNORED_MAX: u32 = 6;
 /// is a piece that was sent and that nobody then claims to have.
 const ECHO_BLOCK_TIMES: u32 = 16;
 const ECHO_WITHIN_MIN: Duration = Duration::from_millis(400);
+/// Nor before so many times what echoes take: what is in queues is not lost. A guess before any is known.
+const ECHO_TIMES: u32 = 3;
+const ECHO_TIME_AT_FIRST: Duration = Duration::from_millis(600);
 /// A piece is offered again to somebody who cannot get it from others after so many block times, or this time.
 const AGAIN_BLOCK_TIMES: u32 = 64;
 const AGAIN_AFTER_MIN: Duration = Duration::from_millis(150);
@@ -68,6 +71,8 @@ pub(super) struct Offers {
     /// Asks for pieces that others should have: they wait for every [`AGAIN_SHARE`]th offer while anything is fresh.
     again: VecDeque<(PeerKey, PieceIndex)>,
     offers_made: usize,
+    /// The smoothed time from a piece being sent to its echo: its way through the queues of both links, and back.
+    echo_time: Duration,
     offered_at: Vec<Duration>,
     rotation: VecDeque<PeerKey>,
     /// Nothing fresh is of use to anybody, until something changes.
@@ -84,6 +89,7 @@ impl Offers {
             asks: VecDeque::new(),
             again: VecDeque::new(),
             offers_made: 0,
+            echo_time: ECHO_TIME_AT_FIRST,
             offered_at: vec![Duration::ZERO; pieces as usize],
             rotation: VecDeque::new(),
             is_exhausted: false,
@@ -122,9 +128,12 @@ impl Offers {
 
     /// A peer has a piece now. Says whether an offer of it to this very peer is void: it got the piece elsewhere and will
     /// never ask, and an offer that nobody takes keeps a place from all others.
-    pub(super) fn had(&mut self, piece: PieceIndex, peer: PeerKey) -> bool {
+    pub(super) fn had(&mut self, now: Duration, piece: PieceIndex, peer: PeerKey) -> bool {
         self.fresh.remove(piece);
         let Some(offer) = self.out.get(&piece) else { return false };
+        if offer.is_sent && offer.peer == peer {
+            self.echo_time = (self.echo_time * 7 + now.saturating_sub(offer.since)) / 8;
+        }
         let (is_sent, is_void) = (offer.is_sent, offer.peer == peer && !offer.is_sent && !offer.is_requested);
         if is_sent || is_void {
             self.out.remove(&piece);
@@ -306,6 +315,7 @@ impl Session {
         self.wake_at(self.offers.look_at);
         self.offers.is_exhausted = false;
         let echo_within = (self.uploads.block_time() * ECHO_BLOCK_TIMES).max(ECHO_WITHIN_MIN);
+        let echo_within = echo_within.max(self.offers.echo_time * ECHO_TIMES);
         let taken_within = (self.uploads.block_time() * TAKEN_BLOCK_TIMES).max(TAKEN_WITHIN_MIN);
         let is_over = |offer: &Offer| {
             let is_stalled =

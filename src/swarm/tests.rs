@@ -270,6 +270,43 @@ fn on_slow_links_a_machine_waits_for_its_turn_before_it_gets_a_copy_of_what_othe
 }
 
 #[test]
+fn a_piece_is_lost_when_its_echo_takes_far_longer_than_echoes_do() {
+    for echoes_are_quick in [false, true] {
+        let mut bench = Bench::new(SessionConfig::seed(id(200)));
+        let first = bench.connect(2, true);
+        bench.say(first, Message::HaveNone);
+        bench.say(first, Message::Extended { id: 0, payload: ours() });
+        let take = |bench: &mut Bench, piece: u32| {
+            let length_bytes = layout().payload_len(layout().index(piece).expect("it exists"));
+            bench.say(first, Message::Request(RawBlock { piece, offset_bytes: 0, length_bytes }));
+            let (peer, block) = bench.sending.pop().expect("it was offered");
+            bench.tell(Event::BlockSent { peer, block });
+        };
+        while echoes_are_quick {
+            let offered =
+                bench.said.extract_if(.., |(_, said)| matches!(said, Message::Have(piece) if *piece > 0)).next();
+            let Some((_, Message::Have(piece))) = offered else { break };
+            take(&mut bench, piece);
+            bench.now += Duration::from_millis(1);
+            bench.say(first, Message::Have(piece));
+        }
+        take(&mut bench, 0);
+        let second = bench.connect(3, true);
+        bench.say(second, Message::HaveNone);
+        bench.say(second, Message::Extended { id: 0, payload: ours() });
+        let mut want = Bitfield::none(PIECES);
+        want.insert(layout().index(0).expect("there are thirteen"));
+        bench.say(second, Message::Extended { id: 1, payload: want.to_bytes() });
+        bench.said.clear();
+        let is_offered_again = |bench: &Bench| bench.said.contains(&(second, Message::Have(0)));
+        bench.pass(Duration::from_millis(800));
+        assert_eq!(is_offered_again(&bench), echoes_are_quick);
+        bench.pass(Duration::from_millis(1600));
+        assert!(is_offered_again(&bench));
+    }
+}
+
+#[test]
 fn what_one_machine_asks_for_goes_to_others_once_it_has_its_share() {
     let mut bench = Bench::new(SessionConfig { serve_at_once: 1, ..SessionConfig::seed(id(200)) });
     let peers: Vec<PeerKey> = (2..8).map(|n| bench.connect(n, true)).collect();

@@ -11,6 +11,7 @@ use crate::swarm::{Event, Message, PeerKey, RawBlock};
 use crate::torrent::{Block, InfoHash, PeerId};
 use crate::wire::{self, BlockRequest, Handshake};
 use bytes::{Buf, BufMut, Bytes, BytesMut};
+use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::net::SendFlags;
 use std::collections::{HashSet, VecDeque};
 use std::io::{Error, ErrorKind};
@@ -41,6 +42,10 @@ const READ_BYTES: usize = 16 << 10;
 /// kernel lets it grow to megabytes: they stand in the queue of the link, every request and every word of a new piece
 /// waits behind them for tens of milliseconds, and pieces count as sent that nobody has.
 const SEND_BUFFER_BYTES: usize = 32 << 10;
+/// A block of the seed is out when less than half of this waits in the socket for its turn on the link. Short pieces fit into
+/// the buffers of many sockets at once: counted as sent they would all be on their way together, each for as long as all
+/// take, while nobody has anything to pass on. (A machine that waited so would leave gaps: its own way out is the narrow place.)
+const UNSENT_BYTES: u32 = 32 << 10;
 /// Set for a moment, where the kernel has it, it makes the kernel spread what a socket sends over the round trip for good,
 /// whatever finds its rate thereafter. Blocks that leave in one burst stand in the queues of both links, and all requests
 /// wait behind them.
@@ -59,6 +64,8 @@ pub(super) enum Out {
 #[derive(Debug, Clone)]
 pub(super) struct Common {
     pub(super) supply: Supply,
+    /// Whether this is the frontend's seed: its blocks count as sent when they are on the link.
+    pub(super) is_seed: bool,
     pub(super) upload: Option<Arc<Bucket>>,
     pub(super) download: Option<Arc<Bucket>>,
     pub(super) uploaded: Arc<AtomicU64>,
@@ -127,6 +134,9 @@ pub(super) async fn receive_handshake(tcp: &TcpStream) -> std::io::Result<(Hands
 pub(super) fn start(tcp: TcpStream, rest: BytesMut, (peer, address): (PeerKey, SocketAddr), common: &Common) -> Link {
     // Where the kernel refuses, blocks only count as sent sooner than they are.
     let _ = socket2::SockRef::from(&tcp).set_send_buffer_size(SEND_BUFFER_BYTES);
+    if common.is_seed {
+        let _ = socket2::SockRef::from(&tcp).set_tcp_notsent_lowat(UNSENT_BYTES);
+    }
     for control in [PACING_CONTROL, CONGESTION_CONTROL] {
         let _ = socket2::SockRef::from(&tcp).set_tcp_congestion(control);
     }
@@ -340,6 +350,9 @@ impl Writer {
                 Part::Zeros(length) => self.bytes(&vec![0; length as usize]).await?,
             }
         }
+        if self.common.is_seed {
+            within_stall(self.tcp.as_ref().async_io(Interest::WRITABLE, || has_room(self.tcp.as_ref()))).await?;
+        }
         self.common.uploaded.fetch_add(u64::from(block.length_bytes), Ordering::Relaxed);
         let _ = self.common.to_owner.send(Input::Event(Event::BlockSent { peer: self.peer, block })).await;
         Ok(())
@@ -369,6 +382,15 @@ impl Writer {
             write_all(self.tcp.as_ref(), chunk).await?;
         }
         Ok(())
+    }
+}
+
+/// Whether what the socket holds is on the link, all but a little. Asking makes the kernel tell when it is.
+fn has_room(tcp: &TcpStream) -> std::io::Result<()> {
+    let mut wishes = [PollFd::new(tcp, PollFlags::OUT)];
+    match rustix::event::poll(&mut wishes, Some(&Timespec::default()))? {
+        0 => Err(ErrorKind::WouldBlock.into()),
+        _ => Ok(()),
     }
 }
 

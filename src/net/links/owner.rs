@@ -9,7 +9,7 @@ use crate::net::log::Log;
 use crate::net::rate::Bucket;
 use crate::net::seldom::Seldom;
 use crate::swarm::{
-    Action, AnnounceEvent, Direction, Event, Message, PeerKey, Reason, Session, SessionConfig, Source, Totals,
+    Action, AnnounceEvent, Direction, Event, Message, PeerKey, Reason, Role, Session, SessionConfig, Source, Totals,
     WebSeedOutcome,
 };
 use crate::torrent::{Block, InfoHash, PeerId, PieceIndex};
@@ -132,6 +132,7 @@ impl Member {
         let layout = Arc::new(setup.supply.metainfo().layout().clone());
         let common = Common {
             supply: setup.supply.clone(),
+            is_seed: setup.config.role == Role::Seed,
             upload: setup.upload.clone(),
             download: setup.download.clone(),
             uploaded: Arc::clone(&uploaded),
