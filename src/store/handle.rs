@@ -22,12 +22,15 @@ const POLL_MAX: Duration = Duration::from_millis(10);
 /// Bytes of pages that one handle keeps in memory.
 const PAGE_CACHE_BYTES: usize = 64 << 20;
 
+/// What an opening for writing ends with: the database, and what tells whether its header changed meanwhile.
+type Opening = Result<(Database, Moved), StoreError>;
+
 /// The database as this process has it open. A database that is not a file is open for writing from the start.
 pub(super) struct Handle {
     path: Arc<Path>,
     open: Mutex<Open>,
     /// An opening for writing that waits for another process, begun by a write that lost its patience.
-    opening: Mutex<Option<Receiver<Result<(Database, Moved), StoreError>>>>,
+    opening: Mutex<Option<Receiver<Opening>>>,
 }
 
 #[derive(Default)]
@@ -196,7 +199,7 @@ fn open_for_reading(path: &Path) -> Result<Option<(ReadOnlyDatabase, Moved)>, St
 }
 
 /// Waits for whoever is writing.
-fn open_for_writing(path: &Path) -> Result<(Database, Moved), StoreError> {
+fn open_for_writing(path: &Path) -> Opening {
     let (file, moved) = shared(path, OpenOptions::new().read(true).write(true))?;
     let database = builder().create_with_backend(file).map_err(|error| open_error(path, error))?;
     Ok((database, moved))

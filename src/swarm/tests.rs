@@ -282,10 +282,11 @@ fn a_piece_is_lost_when_its_echo_takes_far_longer_than_echoes_do() {
             let (peer, block) = bench.sending.pop().expect("it was offered");
             bench.tell(Event::BlockSent { peer, block });
         };
-        while echoes_are_quick {
-            let offered =
-                bench.said.extract_if(.., |(_, said)| matches!(said, Message::Have(piece) if *piece > 0)).next();
-            let Some((_, Message::Have(piece))) = offered else { break };
+        let offers = |bench: &mut Bench| {
+            let is_offer = |(_, said): &mut (PeerKey, Message)| matches!(said, Message::Have(piece) if *piece > 0);
+            bench.said.extract_if(.., is_offer).next()
+        };
+        while let Some((_, Message::Have(piece))) = offers(&mut bench).filter(|_| echoes_are_quick) {
             take(&mut bench, piece);
             bench.now += Duration::from_millis(1);
             bench.say(first, Message::Have(piece));
