@@ -11,6 +11,7 @@ use crate::swarm::{Event, SessionConfig};
 use crate::torrent::PeerId;
 use crate::wire::{BlockRequest, Handshake, Message, put_piece_head};
 use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -104,9 +105,12 @@ async fn connect(from: u8, to: SocketAddr) -> TcpStream {
     socket.connect(to).await.expect("the door is open")
 }
 
-/// A peer that shook hands and says that it has everything.
+/// A peer that shook hands.
 async fn peer(from: u8, site: &Site) -> TcpStream {
-    let mut tcp = connect(from, site.at).await;
+    greet(from, site, connect(from, site.at).await).await
+}
+
+async fn greet(from: u8, site: &Site, mut tcp: TcpStream) -> TcpStream {
     let mut hello = Vec::new();
     Handshake::ours(site.member.info_hash(), PeerId([from; 20])).encode(&mut hello);
     tcp.write_all(&hello).await.expect("written");
@@ -271,4 +275,53 @@ async fn handshakes_that_do_not_end_keep_nobody_out() {
         is_closed(tcp).await;
         machine.says(&["event=peer-refused", &format!("address=127.6.0.{from}:"), reason]).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn short_pieces_of_the_seed_do_not_count_as_sent_while_they_wait_in_its_socket() {
+    let fixture = Fixture::new();
+    let seed = Site::seed(&fixture).await;
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.set_recv_buffer_size(4096).expect("a small one");
+    let mut tcp = greet(1, &seed, socket.connect(seed.at).await.expect("the door is open")).await;
+    say(&mut tcp, &[Message::HaveNone, Message::Interested]).await;
+    let mut heard = Vec::new();
+    let mut offered = Vec::new();
+    while offered.len() < 4 {
+        while let Ok(Some((message, length))) = Message::decode(&heard) {
+            offered.extend(if let Message::Have(piece) = message { Some(piece) } else { None });
+            heard.drain(..length);
+        }
+        let read = timeout(PATIENCE, tcp.read_buf(&mut heard)).await.expect("it offers more").expect("read");
+        assert!(read > 0, "it is open");
+    }
+    let layout = fixture.metainfo.layout();
+    let blocks: Vec<BlockRequest> = offered
+        .iter()
+        .map(|&piece| BlockRequest {
+            piece,
+            offset_bytes: 0,
+            length_bytes: layout.payload_len(layout.index(piece).expect("one")),
+        })
+        .collect();
+    let all: u64 = blocks.iter().map(|block| u64::from(block.length_bytes)).sum();
+    for block in blocks {
+        say(&mut tcp, &[Message::Request(block)]).await;
+    }
+    let uploaded = || seed.member.uploaded().load(Ordering::Relaxed);
+    let first = async {
+        while uploaded() == 0 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    timeout(PATIENCE, first).await.expect("some of it fits into the peer's buffer");
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert!(uploaded() <= 2 * u64::from(PIECE), "{} of {all} bytes count as sent, and nobody reads", uploaded());
+    let rest = async {
+        let mut past = [0; 4096];
+        while uploaded() < all {
+            assert!(tcp.read(&mut past).await.expect("read") > 0);
+        }
+    };
+    timeout(PATIENCE, rest).await.expect("it goes on when it is read");
 }
