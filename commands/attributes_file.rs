@@ -72,9 +72,9 @@ mod tests {
         let read: Vec<_> = read.iter().map(|(name, value)| format!("{name}={value}")).collect();
         assert_eq!(read, ["=", "a=x\n", "b=7", "c=true", "d=2.5"]);
         for (text, told) in [
-            ("{\n \"a\": \"x\",\n \"b\": \"\", \"a\": \"x\"}", "3:14: attribute 'a' is there twice"),
-            ("{\"a\": [1]}", "1:9: attribute 'a' is no text"),
-            ("{\"a\": null}", "1:10: attribute 'a' is null: leave it out, or give it an empty text"),
+            ("{\n \"a\": \"x\",\n \"b\": \"\", \"a\": \"x\"}", "3:13: attribute 'a' is there twice"),
+            ("{\"a\": [1]}", "1:10: attribute 'a' is no text"),
+            ("{\"a\": null}", "1:11: attribute 'a' is null: leave it out, or give it an empty text"),
             ("{\"a\": ", "1:6: is no JSON object: EOF while parsing a value"),
             ("", "1:0: is no JSON object: EOF while parsing a value"),
             ("{\"a\": \"x\"} y", "1:12: is no JSON object: trailing characters"),
