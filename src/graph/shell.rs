@@ -7,8 +7,9 @@ use std::io::{Read, Write};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
-use std::time::{Duration, Instant};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 /// How much of what a script complains is kept, in bytes.
 const STDERR_BYTES_MAX: usize = 4096;
@@ -32,7 +33,7 @@ impl EvalRunner for ShellRunner {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         // A group of its own, so that what it starts can be ended with it.
         let mut child = command.process_group(0).spawn().map_err(|error| format!("cannot start a shell: {error}"))?;
-        let talk = Talk::begin(&mut child, &script.text, self.output_bytes_max);
+        let talk = Talk::begin(&mut child, &script.text, self);
         let ended = talk.listen(self);
         // Until it is waited for, its number stands for its group and nothing else.
         if ended != Ok(Ended::Closed) {
@@ -54,6 +55,8 @@ enum Heard {
     Overflow,
     /// It ended itself; what it started may still print.
     Exited,
+    /// Its time is up, or that of what it started.
+    TimeIsUp,
 }
 
 /// How a talk ended.
@@ -71,10 +74,12 @@ struct Talk {
     /// What it printed and what it complained.
     outputs: [Arc<Mutex<Vec<u8>>>; 2],
     heard: mpsc::Receiver<Heard>,
+    /// Ends the thread that waits for the time to be up.
+    _over: mpsc::Sender<()>,
 }
 
 impl Talk {
-    fn begin(child: &mut Child, script: &str, output_bytes_max: usize) -> Self {
+    fn begin(child: &mut Child, script: &str, runner: &ShellRunner) -> Self {
         let (sender, heard) = mpsc::channel();
         let mut stdin = child.stdin.take().expect("it was asked for");
         let script = script.as_bytes().to_vec();
@@ -82,7 +87,7 @@ impl Talk {
         std::thread::spawn(move || stdin.write_all(&script));
         let stdout: Box<dyn Read + Send> = Box::new(child.stdout.take().expect("it was asked for"));
         let stderr: Box<dyn Read + Send> = Box::new(child.stderr.take().expect("it was asked for"));
-        let outputs = [(stdout, output_bytes_max, true), (stderr, STDERR_BYTES_MAX, false)];
+        let outputs = [(stdout, runner.output_bytes_max, true), (stderr, STDERR_BYTES_MAX, false)];
         let outputs = outputs.map(|(mut output, bytes_max, is_bounded)| {
             let (gathered, sender) = (Arc::new(Mutex::new(Vec::new())), sender.clone());
             let into = gathered.clone();
@@ -96,33 +101,44 @@ impl Talk {
             });
             gathered
         });
-        let process = process_of(child.id());
+        let (over, news) = mpsc::channel();
+        let (process, limit, linger) = (process_of(child.id()), runner.limit, runner.linger);
+        let (exited, alarm) = (over.clone(), sender.clone());
+        std::thread::spawn(move || {
+            let mut patience = limit;
+            loop {
+                match news.recv_timeout(patience) {
+                    Ok(()) => patience = linger,
+                    Err(RecvTimeoutError::Timeout) => {
+                        let _ = alarm.send(Heard::TimeIsUp);
+                        break;
+                    }
+                    Err(RecvTimeoutError::Disconnected) => break,
+                }
+            }
+        });
         std::thread::spawn(move || {
             // It is only looked at: the number stays its own until it is waited for.
             if let Some(process) = process {
                 let _ = waitid(WaitId::Pid(process), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT);
             }
-            let _ = sender.send(Heard::Exited);
+            let _ = (sender.send(Heard::Exited), exited.send(()));
         });
-        Self { outputs, heard }
+        Self { outputs, heard, _over: over }
     }
 
     /// Waits for the end of the shell and of its outputs, as long as they may take.
     fn listen(&self, runner: &ShellRunner) -> Result<Ended, String> {
-        let mut end = Instant::now() + runner.limit;
         let (mut closed, mut exited) = (0, false);
         while closed < 2 || !exited {
-            match self.heard.recv_timeout(end.saturating_duration_since(Instant::now())) {
-                Ok(Heard::Closed) => closed += 1,
-                Ok(Heard::Overflow) => {
+            match self.heard.recv().expect("a thread sends when the time is up") {
+                Heard::Closed => closed += 1,
+                Heard::Overflow => {
                     return Err(format!("printed more than {} MB and was ended", runner.output_bytes_max >> 20));
                 }
-                Ok(Heard::Exited) => {
-                    exited = true;
-                    end = end.min(Instant::now() + runner.linger);
-                }
-                Err(_) if exited => return Ok(Ended::LeftRunning),
-                Err(_) => return Err(format!("ran longer than {} s and was ended", runner.limit.as_secs())),
+                Heard::Exited => exited = true,
+                Heard::TimeIsUp if exited => return Ok(Ended::LeftRunning),
+                Heard::TimeIsUp => return Err(format!("ran longer than {} s and was ended", runner.limit.as_secs())),
             }
         }
         Ok(Ended::Closed)
