@@ -11,6 +11,9 @@ use std::time::Duration;
 
 /// How often --watch looks.
 const LOOK: Duration = Duration::from_secs(1);
+/// What is told of a machine.
+const HEADINGS: [&str; 10] =
+    ["HOST", "PHASE", "PACKAGES", "OF", "SPEED", "PEERS", "FROM PEERS", "LEFT", "SILENT", "MESSAGE"];
 
 /// Show how installations go, failures first
 ///
@@ -87,19 +90,18 @@ fn show(status: &StatusDocument, args: &Args) -> anyhow::Result<()> {
     let counts: Vec<String> = counts.collect();
     let counts = if counts.is_empty() { "no machine installs".to_owned() } else { counts.join(", ") };
     ui::note(&format!("{counts}; {} out of the frontend", ui::bytes(status.package_bytes_sent)));
-    let headings = ["HOST", "PHASE", "PACKAGES", "OF", "SPEED", "PEERS", "FROM PEERS", "LEFT", "SILENT", "MESSAGE"];
     let shown = if is_over { args.rows } else { usize::MAX };
-    ui::table(&headings, &status.machines.iter().take(shown).map(row).collect::<Vec<_>>())?;
+    ui::table(&HEADINGS, &status.machines.iter().take(shown).map(|machine| row(machine).to_vec()).collect::<Vec<_>>())?;
     if let Some(more @ 1..) = status.machines.len().checked_sub(shown) {
         ui::note(&format!("{more} more: rocks status shows them all"));
     }
     Ok(())
 }
 
-fn row(machine: &MachineStatus) -> Vec<String> {
+fn row(machine: &MachineStatus) -> [String; HEADINGS.len()] {
     let report = &machine.report;
     let speed = (machine.bytes_per_sec > 0).then(|| format!("{}/s", ui::bytes(machine.bytes_per_sec)));
-    vec![
+    [
         machine.host.to_string(),
         report.phase.as_str().to_owned(),
         ui::bytes(report.bytes),
@@ -128,4 +130,26 @@ fn from_store(context: &Context, format: Format) -> anyhow::Result<()> {
         vec![host.to_string(), boot.action.to_string(), ui::cell(boot.state), changed, boot.note.clone().unwrap_or_default()]
     });
     ui::table(&["HOST", "BOOT", "INSTALLATION", "SINCE (UTC)", "MESSAGE"], &shown.collect::<Vec<_>>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_tells_phase_speed_peers_their_share_and_the_time_left() {
+        let machine: MachineStatus = serde_json::from_value(serde_json::json!({
+            "host": "compute-0-7", "phase": "fetching", "bytes": 12_000_000, "total_bytes": 32_000_000,
+            "peers": 11, "bytes_per_sec": 2_000_000, "peer_share": 0.914, "secs_left": 10, "silent_secs": 3, "secs": 8,
+            "message": "slow",
+        }))
+        .expect("a row of the status document");
+        let row = row(&machine);
+        let of = |heading: &str| row[HEADINGS.iter().position(|at| *at == heading).expect("a heading")].as_str();
+        let told = ["HOST", "PHASE", "PACKAGES", "OF", "SPEED", "PEERS", "FROM PEERS", "LEFT", "SILENT", "MESSAGE"];
+        assert_eq!(
+            told.map(of),
+            ["compute-0-7", "fetching", "12 MB", "32 MB", "2 MB/s", "11", "91 %", "10 s", "3 s", "slow"]
+        );
+    }
 }

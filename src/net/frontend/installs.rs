@@ -19,8 +19,10 @@ pub const SILENCE: Duration = Duration::from_secs(45);
 const REPORTS_PER_SEC: u64 = 100;
 /// The shortest and the longest pause between two reports of a machine; several of the longest fit into [`SILENCE`].
 const PACE: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(10));
-/// Of a machine that is silent for longer than this, viewers see how long.
+/// A machine that is silent for longer than this is shown so, and no longer as fast as it was.
 const QUIET: Duration = Duration::from_secs(12);
+/// The time over which a machine's speed is averaged: pieces come in bursts, and the time left is to be believed.
+const SPEED_SECS: f64 = 5.0;
 /// The longest message of a machine that is kept.
 const MESSAGE_CHARS_MAX: usize = 300;
 
@@ -56,6 +58,9 @@ pub struct MachineStatus {
     pub secs_left: Option<u64>,
     /// When it was last heard of.
     pub silent_secs: u64,
+    /// Whether that is longer ago than it should be; at last it counts as failed.
+    #[serde(default)]
+    pub is_silent: bool,
     /// How long it has been installing.
     pub secs: u64,
 }
@@ -213,8 +218,7 @@ impl Board {
         let secs = now.duration_since(install.heard).as_secs_f64();
         if secs > 0.05 {
             let rate = report.bytes.saturating_sub(install.report.bytes) as f64 / secs;
-            install.bytes_per_sec =
-                if install.bytes_per_sec == 0.0 { rate } else { install.bytes_per_sec.midpoint(rate) };
+            install.bytes_per_sec = averaged(install.bytes_per_sec, rate, secs);
         }
         let (phase, install_id) = (report.phase, install.install_id);
         let note = report.message.clone();
@@ -276,15 +280,17 @@ impl Board {
         number
     }
 
-    /// The rows that changed after this count, failures first, and the count now.
+    /// The rows that changed after this count, failures first, then who is silent, and the count now.
     pub(super) fn rows_since(&self, change: u64) -> (Vec<MachineStatus>, u64) {
         let rows = self.rows.lock().expect("nobody panics while holding the board");
-        let is_quiet = |install: &Install| install.report.phase.is_active() && install.heard.elapsed() > QUIET;
-        let changed = rows.installs.iter().filter(|(_, install)| install.change > change || is_quiet(install));
-        let mut shown: Vec<MachineStatus> = changed.map(|(host, install)| row(host, install)).collect();
+        let now = Instant::now();
+        let changed = rows.installs.iter().filter(|(_, install)| install.change > change || install.is_quiet(now));
+        let mut shown: Vec<MachineStatus> = changed.map(|(host, install)| row(host, install, now)).collect();
         // Who follows puts each row where it belongs.
         if change == 0 {
-            let rank = |row: &MachineStatus| (row.report.phase != Phase::Failed, !row.report.phase.is_active());
+            let rank = |row: &MachineStatus| {
+                (row.report.phase != Phase::Failed, !row.is_silent, !row.report.phase.is_active())
+            };
             shown.sort_by(|a, b| rank(a).cmp(&rank(b)).then_with(|| natural_order(a.host.as_str(), b.host.as_str())));
         }
         (shown, rows.changes)
@@ -310,18 +316,33 @@ impl Board {
     }
 }
 
-fn row(host: &HostName, install: &Install) -> MachineStatus {
+/// A speed that was so much, after it was so much for so many seconds more.
+fn averaged(before: f64, now: f64, secs: f64) -> f64 {
+    let weight = if before == 0.0 { 1.0 } else { 1.0 - (-secs / SPEED_SECS).exp() };
+    before + (now - before) * weight
+}
+
+impl Install {
+    /// Whether it should have been heard of since.
+    fn is_quiet(&self, now: Instant) -> bool {
+        self.report.phase.is_active() && now.saturating_duration_since(self.heard) > QUIET
+    }
+}
+
+fn row(host: &HostName, install: &Install, now: Instant) -> MachineStatus {
     let report = install.report.clone();
     let came = report.peer_bytes.saturating_add(report.frontend_bytes);
     let left = report.total_bytes.saturating_sub(report.bytes);
-    let fetches = report.phase == Phase::Fetching && install.bytes_per_sec >= 1.0;
+    let is_silent = install.is_quiet(now);
+    let fetches = report.phase == Phase::Fetching && install.bytes_per_sec >= 1.0 && !is_silent;
     MachineStatus {
         host: host.clone(),
         bytes_per_sec: if fetches { install.bytes_per_sec as u64 } else { 0 },
         peer_share: if came == 0 { 0.0 } else { report.peer_bytes as f64 / came as f64 },
         secs_left: fetches.then(|| (left as f64 / install.bytes_per_sec).ceil() as u64),
-        silent_secs: install.heard.elapsed().as_secs(),
-        secs: install.started.elapsed().as_secs(),
+        silent_secs: now.saturating_duration_since(install.heard).as_secs(),
+        is_silent,
+        secs: now.saturating_duration_since(install.started).as_secs(),
         report,
     }
 }
@@ -377,6 +398,52 @@ mod tests {
         }
         let names: Vec<String> = board.rows_since(0).0.iter().map(|row| row.host.to_string()).collect();
         assert_eq!(names, ["compute-0-11", "compute-0-2", "compute-0-10", "compute-0-1"]);
+    }
+
+    #[test]
+    fn a_silent_machine_stands_behind_the_failures_and_is_no_longer_shown_as_fast_as_it_was() {
+        let board = board();
+        let host = |n: u8| HostName::parse(&format!("compute-0-{n}")).expect("a name");
+        let report = |phase, bytes| Report { phase, bytes, total_bytes: 9000, peer_bytes: bytes, ..Report::default() };
+        for n in 1..=4 {
+            board.started(&host(n), Some(IpAddr::from([127, 1, 0, n])), 1);
+        }
+        let ago = |n: u8, secs: u64| {
+            let mut rows = board.rows.lock().expect("no panic");
+            let install = rows.installs.get_mut(&host(n)).expect("it installs");
+            install.heard = install.heard.checked_sub(Duration::from_secs(secs)).expect("the clock began long ago");
+        };
+        for (n, phase) in [(1, Phase::Installed), (2, Phase::Fetching), (3, Phase::Fetching), (4, Phase::Failed)] {
+            ago(n, 1);
+            board.report(&host(n), report(phase, 1000));
+        }
+        ago(3, QUIET.as_secs() + 1);
+        let (rows, change) = board.rows_since(0);
+        let shown = rows.iter().map(|row| (row.host.as_str(), row.is_silent, row.secs_left.is_some()));
+        assert_eq!(
+            shown.collect::<Vec<_>>(),
+            [
+                ("compute-0-4", false, false),
+                ("compute-0-3", true, false),
+                ("compute-0-2", false, true),
+                ("compute-0-1", false, false)
+            ]
+        );
+        assert_eq!((rows[1].bytes_per_sec, rows[1].silent_secs), (0, QUIET.as_secs() + 1));
+        let told: Vec<HostName> = board.rows_since(change).0.into_iter().map(|row| row.host).collect();
+        assert_eq!(told, [host(3)], "who follows hears of it though it says nothing");
+    }
+
+    #[test]
+    fn the_speed_is_that_of_some_seconds() {
+        let bursts = [4.0, 0.0, 0.0, 0.0].repeat(40);
+        let mut speeds = Vec::new();
+        let end = bursts.iter().fold(0.0, |before, now| {
+            speeds.push(averaged(before, *now, 0.2));
+            *speeds.last().expect("one was pushed")
+        });
+        assert!((0.85..1.25).contains(&end) && speeds[80..].iter().all(|speed| (0.85..1.25).contains(speed)));
+        assert!(averaged(1.0, 3.0, 10.0) > 2.5, "who reports seldom is believed");
     }
 
     #[test]

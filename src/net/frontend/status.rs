@@ -121,6 +121,7 @@ fn shown(document: &StatusDocument) -> Value {
             peer_share => row.peer_share,
             secs_left => row.secs_left,
             silent_secs => row.silent_secs,
+            is_silent => row.is_silent,
         }
     };
     context! {
