@@ -19,11 +19,13 @@ const STOPPING: Duration = Duration::from_millis(10);
 /// A lease without an end.
 const ENDLESS: u64 = u64::MAX << 1;
 
+/// Tells the seconds since the overseer began.
+type Clock = Box<dyn Fn() -> u64 + Send + Sync>;
+
 /// Watches over the connections that one runtime serves.
-#[derive(Debug)]
 pub(super) struct Overseer {
-    began: Instant,
-    /// Seconds since then, as of the last look.
+    clock: Clock,
+    /// What it said at the last look.
     clock_secs: AtomicU64,
     stops: AtomicBool,
     kept: Mutex<Kept>,
@@ -38,7 +40,6 @@ struct Kept {
 
 /// What a connection may do: the second at which it ends, and in the lowest bit whether it
 /// has no request under way.
-#[derive(Debug)]
 pub(super) struct Lease {
     overseer: Arc<Overseer>,
     number: u64,
@@ -47,12 +48,13 @@ pub(super) struct Lease {
 
 impl Overseer {
     pub(super) fn new() -> Arc<Self> {
-        Arc::new(Self {
-            began: Instant::now(),
-            clock_secs: AtomicU64::new(0),
-            stops: AtomicBool::new(false),
-            kept: Mutex::default(),
-        })
+        let began = Instant::now();
+        Self::by(Box::new(move || began.elapsed().as_secs()))
+    }
+
+    /// One that goes by this clock.
+    fn by(clock: Clock) -> Arc<Self> {
+        Arc::new(Self { clock, clock_secs: AtomicU64::new(0), stops: AtomicBool::new(false), kept: Mutex::default() })
     }
 
     fn kept(&self) -> MutexGuard<'_, Kept> {
@@ -103,7 +105,7 @@ impl Overseer {
     }
 
     fn sweep(&self) {
-        let now = self.began.elapsed().as_secs();
+        let now = (self.clock)();
         self.clock_secs.store(now, Ordering::Relaxed);
         self.end_those(|until| until >> 1 <= now);
     }
@@ -205,33 +207,85 @@ mod tests {
         }
     }
 
-    #[tokio::test]
-    async fn a_request_that_does_not_come_to_its_end_is_hung_up_on_in_time() {
-        let overseer = Overseer::new();
+    /// An overseer whose clock stands where the test sets it.
+    fn told_the_time() -> (Arc<Overseer>, Arc<AtomicU64>) {
+        let secs = Arc::new(AtomicU64::new(0));
+        let clock = Arc::clone(&secs);
+        (Overseer::by(Box::new(move || clock.load(Ordering::SeqCst))), secs)
+    }
+
+    /// A connection that is served and watched over, as its client holds it.
+    async fn served(overseer: &Arc<Overseer>, tls: Option<tokio_rustls::TlsAcceptor>) -> TcpStream {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let mut client = TcpStream::connect(listener.local_addr().expect("bound")).await.expect("it listens");
+        let client = TcpStream::connect(listener.local_addr().expect("bound")).await.expect("it listens");
         let (tcp, peer) = listener.accept().await.expect("it has come");
         let tcp = tcp.into_std().expect("it is open");
-        let (_said, stop) = watch::channel(false);
-        let options = Options { upload: None, has_threads: false, tls: None, log: Log::silent(), stop };
         overseer.watch(|lease| {
             let held = async move {
+                let (_said, stop) = watch::channel(false);
+                let options = Options { upload: None, has_threads: false, tls, log: Log::silent(), stop };
                 let _ = conversation::hold(tcp, peer, &Unasked, &options, &lease).await;
             };
             tokio::spawn(held).abort_handle()
         });
-        client.write_all(b"POST / HTTP/1.1\r\nContent-Length: 9\r\n\r\nhalf").await.expect("it is read");
-        let in_time = |until: u64| until >> 1 <= REQUEST_SECS_MAX + 1;
-        let told = async {
-            while !overseer.kept().leases.values().all(|(until, _)| in_time(until.load(Ordering::SeqCst))) {
+        client
+    }
+
+    #[tokio::test]
+    async fn a_request_or_a_handshake_that_only_drips_is_hung_up_on_in_time() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let keys = crate::trust::Keys::open_or_create(folder.path(), crate::net::since_1970()).expect("keys");
+        let tls = crate::net::tls::acceptor(&keys, "127.0.0.1:0".parse().expect("an address")).expect("TLS");
+        let (head, body) = (&b"GET / HTTP/1.1\r\nHo"[..], &b"POST / HTTP/1.1\r\nContent-Length: 99\r\n\r\nhalf"[..]);
+        let handshake = &[0x16, 0x03, 0x01, 0x00, 0xff, 0x01][..];
+        for (begin, tls) in [(head, None), (body, None), (handshake, Some(tls))] {
+            let (overseer, clock) = told_the_time();
+            let mut client = served(&overseer, tls).await;
+            client.write_all(begin).await.expect("it is read");
+            let in_time = |until: u64| until >> 1 <= REQUEST_SECS_MAX + 1;
+            let is_told = || overseer.kept().leases.values().all(|(until, _)| in_time(until.load(Ordering::SeqCst)));
+            let told = async {
+                while !is_told() {
+                    tokio::time::sleep(Duration::from_millis(1)).await;
+                }
+            };
+            tokio::time::timeout(Duration::from_secs(60), told).await.expect("its time is counted");
+            // A little more each second does not buy it time.
+            for secs in 1..=REQUEST_SECS_MAX {
+                clock.store(secs, Ordering::SeqCst);
+                overseer.sweep();
+                client.write_all(b"x").await.expect("it is still open");
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+            assert_eq!(overseer.count(), 1, "it has {REQUEST_SECS_MAX} s");
+            clock.store(REQUEST_SECS_MAX + 1, Ordering::SeqCst);
+            overseer.sweep();
+            let mut answer = Vec::new();
+            // What it sent last may lie unread: then the end is a reset.
+            let end = tokio::time::timeout(Duration::from_secs(60), client.read_to_end(&mut answer)).await;
+            assert!(end.is_ok() && answer.is_empty(), "it is hung up on");
+        }
+    }
+
+    #[tokio::test]
+    async fn leases_are_looked_at_while_connections_are_served() {
+        let (overseer, clock) = told_the_time();
+        held(&overseer, Lease::reads);
+        held(&overseer, Lease::waits);
+        tokio::task::yield_now().await;
+        clock.store(REQUEST_SECS_MAX + 1, Ordering::SeqCst);
+        let (said, stop) = watch::channel(false);
+        let run = overseer.run(stop);
+        let ended = async {
+            while overseer.count() > 1 {
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
         };
-        tokio::time::timeout(Duration::from_secs(60), told).await.expect("its time is counted");
-        overseer.end_those(in_time);
-        let mut answer = Vec::new();
-        client.read_to_end(&mut answer).await.expect("it is closed");
-        assert!(answer.is_empty());
+        tokio::select! {
+            () = run => panic!("nobody said the word to stop"),
+            ended = tokio::time::timeout(Duration::from_secs(60), ended) => ended.expect("the lease ran out"),
+        }
+        drop(said);
     }
 
     #[tokio::test]
