@@ -4,6 +4,7 @@
 use super::NetError;
 use super::addresses::reachable_at;
 use crate::trust::{Fingerprint, Keys};
+use rustls::client::Resumption;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::verify_server_cert_signed_by_trust_anchor;
 use rustls::crypto::{CryptoProvider, ring::default_provider, verify_tls12_signature, verify_tls13_signature};
@@ -71,12 +72,14 @@ impl Believer {
 
     /// What a client speaks TLS with.
     pub fn config(self: &Arc<Self>) -> Result<Arc<ClientConfig>, NetError> {
-        let config = ClientConfig::builder_with_provider(Arc::clone(&self.provider))
+        let mut config = ClientConfig::builder_with_provider(Arc::clone(&self.provider))
             .with_safe_default_protocol_versions()
             .map_err(said)?
             .dangerous()
             .with_custom_certificate_verifier(Arc::clone(self) as Arc<dyn ServerCertVerifier>)
             .with_no_client_auth();
+        // The frontend gives no tickets: memory for hundreds of sessions would be made for nothing.
+        config.resumption = Resumption::disabled();
         Ok(Arc::new(config))
     }
 }
