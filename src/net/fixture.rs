@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 use std::collections::HashSet;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 /// The length of a piece of the fixture.
 pub(super) const PIECE: u32 = 16 << 10;
@@ -125,6 +125,13 @@ pub(super) fn assert_open_metrics(text: &str) {
         has_samples = true;
     }
     assert!(has_samples);
+}
+
+/// A log that can be read.
+pub(super) fn logged() -> (Log, Arc<Mutex<Vec<String>>>) {
+    let lines = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&lines);
+    (Log::new(move |_, line| seen.lock().expect("no panic").push(line.to_owned())), lines)
 }
 
 /// A client that asks a server on loopback from this address.

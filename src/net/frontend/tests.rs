@@ -1,5 +1,6 @@
 //! A frontend from outside: over real sockets on loopback.
 
+mod secrets;
 mod security;
 
 use super::super::fixture::{Fixture, MAC, assert_open_metrics, client};

@@ -189,8 +189,9 @@ impl Client {
         Err(NetError::Status { url, status, message })
     }
 
+    /// What an error says of a request. What stands behind a question mark may be a key.
     fn url(&self, path: &str) -> String {
-        format!("{}{path}", self.origin)
+        format!("{}{}", self.origin, path.split('?').next().unwrap_or_default())
     }
 
     /// Sends a request and reads the head of its answer.

@@ -329,3 +329,38 @@ async fn a_tunnel_goes_through_the_door_even_to_what_begins_to_listen_only_later
     bad.read_to_string(&mut answer).await.expect("an answer and an end");
     assert!(answer.starts_with("HTTP/1.1 400"), "{answer}");
 }
+
+#[tokio::test]
+async fn what_passes_through_leaves_its_keys_in_no_log() {
+    let (log, lines) = crate::net::fixture::logged();
+    // One that hangs up on all who ask, so that errors name what was asked for.
+    let rude = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let nobody = rude.local_addr().expect("bound").port();
+    std::thread::spawn(move || rude.incoming().for_each(drop));
+    let origin = |port: u16| Origin::parse(&format!("http://127.0.0.1:{port}")).expect("a URL").0;
+    let (stop, stopped) = watch::channel(false);
+    let listener = server::listen("127.0.0.1:0".parse().expect("an address")).expect("a port");
+    let at = listener.local_addr().expect("bound");
+    let frontend = Arc::new(Client::new(origin(nobody), None));
+    frontend.set_token(Some("S3CRET.token".to_owned()));
+    let door = Arc::new(Door::new(frontend, at, None, mpsc::channel(1).0, log.clone()));
+    let options = server::Options { upload: None, has_threads: false, tls: None, log, stop: stopped };
+    tokio::spawn(server::serve(listener, door, options));
+    let asking = client(at, "127.0.0.1");
+    for url in [
+        format!("http://127.0.0.1:{nobody}/repo/x.rpm?X-Amz-Signature=S3CRET"),
+        format!("http://S3CRET:S3CRET@127.0.0.1:{nobody}/x.rpm"),
+        "/images/x?token=S3CRET".to_owned(),
+    ] {
+        // What is posted is asked for once.
+        let keys = [("Authorization", "Basic S3CRET"), ("Proxy-Authorization", "Basic S3CRET"), ("Cookie", "S3CRET")];
+        let answer = asking.send("POST", &url, &keys, Some(Bytes::new())).await.expect("the door answers");
+        assert!(answer.status >= 400, "{url}: {}", answer.status);
+        let text = answer.whole().await.expect("its words");
+        assert!(!String::from_utf8_lossy(&text).contains("S3CRET"), "{url}: {text:?}");
+    }
+    let lines = lines.lock().expect("no panic").join("\n");
+    assert!(lines.matches("event=upstream-lost").count() == 2 && lines.contains("/repo/x.rpm"), "{lines}");
+    assert!(!lines.contains("S3CRET"), "{lines}");
+    stop.send_replace(true);
+}

@@ -171,7 +171,8 @@ impl Passage {
         let status = answer.status;
         let may_go_away = matches!(status, 404 | 408 | 429 | 500..=599) && head.method != "POST";
         if may_go_away && begun.elapsed() < UNKNOWN_FILE_RETRY {
-            return Err(NetError::Said(format!("{}{path}: upstream answered {status}", self.client.origin())));
+            let file = &head.target.path;
+            return Err(NetError::Said(format!("{}{file}: upstream answered {status}", self.client.origin())));
         }
         let told = Head::of(&answer);
         if head.method == "HEAD" {

@@ -1,12 +1,12 @@
 //! The sentences of SECURITY.md that are about a frontend and its machines.
 
 use super::*;
+use crate::net::fixture::logged;
 use crate::net::frontend::{Running, Security};
 use crate::net::http::client::{Client, Origin};
 use crate::net::log::Log;
 use crate::net::tls::{self, Believer};
 use crate::trust::{Fingerprint, Keys, SnapshotClaim};
-use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 /// A client that asks over TLS from this address, believing the authority of this cluster.
@@ -35,13 +35,6 @@ fn token_in(script: &str) -> String {
 async fn refused(client: &Client, path: &str, headers: &[(&str, &str)], with: &str) {
     let error = client.get_whole(path, headers).await.expect_err("it is refused").to_string();
     assert!(error.contains("403") && error.contains(with), "{path}: {error}");
-}
-
-/// A log that can be read.
-fn logged() -> (Log, Arc<Mutex<Vec<String>>>) {
-    let lines = Arc::new(Mutex::new(Vec::new()));
-    let seen = Arc::clone(&lines);
-    (Log::new(move |_, line| seen.lock().expect("no panic").push(line.to_owned())), lines)
 }
 
 #[tokio::test(flavor = "multi_thread")]
