@@ -10,8 +10,11 @@ use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
 use std::time::{Duration, Instant};
 
-/// The swarm that is announced.
-pub(crate) const SWARM: InfoHash = InfoHash([0x5a; 20]);
+/// The swarm that is announced: the one that `aquatic_udp_load_test` announces where it has only one.
+pub(crate) const SWARM: InfoHash = InfoHash([
+    0x9b, 0x2c, 0x89, 0x02, 0x11, 0x27, 0xd2, 0x1d, 0x52, 0x98, 0x38, 0x27, 0xff, 0x49, 0xff, 0xb3, 0xf7, 0x83, 0xd5,
+    0xaf,
+]);
 /// Peers that announce at one time, in each thread.
 const AT_ONCE: u32 = 32;
 /// Threads of the load.
@@ -48,10 +51,10 @@ pub(crate) struct Measured {
     pub(crate) cpu_micros: f64,
 }
 
-/// The address of peer `n`.
+/// The address of peer `n`; that of the first one is where other generators announce from.
 pub(crate) fn peer_ip(n: u32) -> Ipv4Addr {
     let [high, low] = [n / 250, n % 250 + 1].map(|part| part as u8);
-    Ipv4Addr::new(127, 1, high, low)
+    Ipv4Addr::new(127, 0, high, low)
 }
 
 /// Allows as many sockets as the system does.

@@ -113,7 +113,7 @@ impl Drop for Tracker {
 fn make_cluster(folder: &Path, hosts: u32) {
     let network = Network {
         name: NetworkName::parse("loop").expect("a plain name"),
-        subnet: "127.1.0.0/16".parse().expect("a subnet"),
+        subnet: "127.0.0.0/16".parse().expect("a subnet"),
         mtu_bytes: 65_535,
         zone: None,
     };
