@@ -10,6 +10,9 @@ pub const PEERS_MAX: usize = 40;
 pub const PEERS_WANTED: usize = 24;
 /// Connections the frontend's seed holds at most.
 pub const SEED_PEERS_MAX: usize = 2048;
+/// Connections with one host at most; a new one takes the place of its oldest. One is what a machine needs; two while each
+/// side opens one, or where it started anew and the old one is not known to be dead.
+pub const PEERS_PER_HOST_MAX: usize = 2;
 /// Addresses remembered from the tracker and not yet tried.
 pub const CANDIDATES_MAX: usize = 256;
 /// Addresses remembered as banned.

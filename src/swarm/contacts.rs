@@ -25,6 +25,10 @@ const FRONTEND_RETRY_MIN: Duration = Duration::from_secs(1);
 const FRONTEND_RETRY_MAX: Duration = Duration::from_secs(30);
 /// A host whose peers were banned so often is let in under no name.
 const HOST_BANS_MAX: u32 = 3;
+/// A host that was closed since it did not answer is left alone for so long, doubled each time up to that: it would be
+/// asked again as soon as it comes again.
+const MUTE_FOR_MIN: Duration = Duration::from_secs(2);
+const MUTE_FOR_MAX: Duration = Duration::from_secs(64);
 /// With fewer peers than this the tracker is asked as often as it may be.
 const PEERS_FEW: usize = 4;
 
@@ -46,6 +50,10 @@ pub(super) struct Contacts {
     banned_addresses: BTreeSet<SocketAddr>,
     /// How often a peer at this address was banned, under whatever name.
     banned_hosts: BTreeMap<IpAddr, u32>,
+    /// Hosts that did not answer: until when they are left alone, and for how long that was.
+    mute_hosts: BTreeMap<IpAddr, (Duration, Duration)>,
+    /// Of a seed: hosts that a machine reported as liars, and the host of that machine.
+    accused: BTreeMap<IpAddr, IpAddr>,
     frontend_at: Option<Duration>,
     frontend_retry: Duration,
     /// When [`Self::next`] may have something; zero after every change.
@@ -70,6 +78,8 @@ impl Contacts {
             banned_ids: BTreeSet::new(),
             banned_addresses: BTreeSet::new(),
             banned_hosts: BTreeMap::new(),
+            mute_hosts: BTreeMap::new(),
+            accused: BTreeMap::new(),
             frontend_at: None,
             frontend_retry: FRONTEND_RETRY_MIN,
             due_at: Duration::ZERO,
@@ -179,9 +189,36 @@ impl Contacts {
             self.banned_ids.insert(id);
         }
         if self.banned_hosts.len() < config::BANNED_MAX {
-            *self.banned_hosts.entry(address.ip()).or_default() += 1;
+            *self.banned_hosts.entry(address.ip().to_canonical()).or_default() += 1;
         }
         self.never(address);
+    }
+    /// A machine says that another host lies; two that say so are believed, and it is let in under no name.
+    pub(super) fn is_proved_to_lie(&mut self, host: IpAddr, says: IpAddr) -> bool {
+        match self.accused.get(&host) {
+            Some(before) if *before != says => {
+                self.banned_hosts.insert(host, HOST_BANS_MAX);
+                self.accused.remove(&host);
+                true
+            }
+            None if self.accused.len() < config::BANNED_MAX => {
+                self.accused.insert(host, says);
+                false
+            }
+            _ => false,
+        }
+    }
+    /// This host did not answer what was asked of it.
+    pub(super) fn is_mute(&mut self, now: Duration, host: IpAddr) {
+        if self.mute_hosts.len() < config::BANNED_MAX || self.mute_hosts.contains_key(&host) {
+            let (until, time) = self.mute_hosts.entry(host).or_insert((now, MUTE_FOR_MIN / 2));
+            *time = (*time * 2).min(MUTE_FOR_MAX);
+            *until = now + *time;
+        }
+    }
+    /// Whether this host was mute lately.
+    pub(super) fn was_mute(&self, now: Duration, host: IpAddr) -> bool {
+        self.mute_hosts.get(&host).is_some_and(|(until, _)| now < *until)
     }
     pub(super) fn never(&mut self, address: SocketAddr) {
         self.changed();
@@ -193,7 +230,7 @@ impl Contacts {
     pub(super) fn is_banned(&self, id: PeerId, address: SocketAddr) -> bool {
         self.banned_ids.contains(&id)
             || self.banned_addresses.contains(&address)
-            || self.banned_hosts.get(&address.ip()).is_some_and(|times| *times >= HOST_BANS_MAX)
+            || self.banned_hosts.get(&address.ip().to_canonical()).is_some_and(|times| *times >= HOST_BANS_MAX)
     }
 
     /// The next announce or connection that is due.
@@ -240,7 +277,9 @@ impl Contacts {
     pub(super) fn check(&self) {
         assert!(self.candidates.len() <= config::CANDIDATES_MAX);
         assert!(self.pending.len() <= config::PEERS_WANTED + 1, "pending");
-        assert!(self.banned_hosts.len() <= config::BANNED_MAX);
+        assert!(self.mute_hosts.len() <= config::BANNED_MAX && self.accused.len() <= config::BANNED_MAX);
+        // A host that is proved to lie comes on top.
+        assert!(self.banned_hosts.len() <= 2 * config::BANNED_MAX);
         assert!(self.banned_ids.len() <= config::BANNED_MAX && self.banned_addresses.len() <= config::BANNED_MAX);
     }
 }

@@ -168,6 +168,9 @@ pub enum Reason {
     /// The same peer is connected twice.
     #[error("connected twice")]
     Twice,
+    /// Its host has opened newer ones.
+    #[error("too many connections of one host")]
+    Crowd,
     /// It is ourselves.
     #[error("connected to itself")]
     Itself,

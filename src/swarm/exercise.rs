@@ -182,10 +182,24 @@ impl Bench {
     }
 
     fn connect_as(&mut self, n: u32, direction: Direction, fast: bool, extended: bool) -> PeerKey {
+        self.connected((id(n), address(n)), direction, fast, extended)
+    }
+
+    /// Somebody comes from this address under this name.
+    pub(super) fn connect_from(&mut self, address: SocketAddr, id: PeerId) -> PeerKey {
+        self.connected((id, address), Direction::Incoming, true, true)
+    }
+
+    fn connected(
+        &mut self,
+        (id, address): (PeerId, SocketAddr),
+        direction: Direction,
+        fast: bool,
+        extended: bool,
+    ) -> PeerKey {
         let peer = PeerKey(self.next_key);
         self.next_key += 1;
-        let event = Event::PeerConnected { peer, id: id(n), address: address(n), direction, fast, extended };
-        self.tell(event);
+        self.tell(Event::PeerConnected { peer, id, address, direction, fast, extended });
         peer
     }
 
@@ -234,7 +248,9 @@ impl Bench {
             0..=2 => {
                 let (n, kind) = (2 + bytes.below(58), bytes.byte());
                 let direction = if kind & 4 == 0 { Direction::Outgoing } else { Direction::Incoming };
-                self.connect_as(n, direction, kind & 1 == 0, kind & 2 == 0);
+                // Some hosts come under many names.
+                let host = if kind & 24 == 0 { n % 3 } else { n };
+                self.connected((id(n), address(host)), direction, kind & 1 == 0, kind & 2 == 0);
             }
             3 => self.lose(bytes),
             4..=13 => {

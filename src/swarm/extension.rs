@@ -3,12 +3,13 @@
 //! - `rk_want`: which pieces a machine wants, as a bit field; told to the frontend's seed, which offers nothing else.
 //! - `rk_ask`: pieces, as 32-bit numbers, that a machine misses and finds with nobody; told to the frontend's seed.
 //! - `rk_cross`: pieces a machine is fetching across racks; told to its rack-mates, which then wait for it.
-//! - `rk_bad`: the id of a peer that sent a wrong piece; told to the frontend's seed, which closes it when a second
-//!   machine says so.
+//! - `rk_bad`: the address of a host that sent a wrong piece, 4 or 16 bytes; told to the frontend's seed, which closes it when
+//!   a second host says so.
 //! - `rk_ready`: nothing but itself; the sender had to reject a request and has room now.
 
 use crate::torrent::{Bitfield, Layout, PieceIndex};
 use crate::wire::{Extensions, WireError};
+use std::net::IpAddr;
 
 /// The number under which peers send us `rk_want`.
 pub(super) const WANT: u8 = 1;
@@ -91,6 +92,20 @@ pub(super) fn decode_pieces(payload: &[u8], layout: &Layout) -> Option<Vec<Piece
         return None;
     }
     numbers.iter().map(|number| layout.index(u32::from_be_bytes(*number))).collect()
+}
+
+/// The payload of `rk_bad`.
+pub(super) fn encode_host(host: IpAddr) -> Vec<u8> {
+    match host.to_canonical() {
+        IpAddr::V4(host) => host.octets().to_vec(),
+        IpAddr::V6(host) => host.octets().to_vec(),
+    }
+}
+
+/// Reads such a payload.
+pub(super) fn decode_host(payload: &[u8]) -> Option<IpAddr> {
+    let v4 = || payload.try_into().ok().map(<[u8; 4]>::into);
+    v4().or_else(|| payload.try_into().ok().map(<[u8; 16]>::into))
 }
 
 /// Reads the payload of `rk_want`.

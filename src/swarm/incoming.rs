@@ -7,7 +7,9 @@ use super::extension::{self, Handshake};
 use super::message::Message;
 use super::requests::CROSSING_MAX;
 use super::session::Session;
-use crate::torrent::{Bitfield, PeerId, PieceIndex};
+use super::talk::Word;
+use crate::torrent::{Bitfield, PieceIndex};
+use std::net::IpAddr;
 use std::time::Duration;
 
 /// A rack-mate that says it fetches a piece is believed for so many median piece times: its request may be rejected.
@@ -22,6 +24,11 @@ impl Session {
         peer.heard_at = now;
         if self.config.role == Role::Seed {
             peer.rest.ignored = 0;
+        }
+        match peer.rest.talk.says(now, &message) {
+            Word::Heard => {}
+            Word::Unheard => return,
+            Word::Nonsense => return self.nonsense(now, key, 1),
         }
         match message {
             Message::KeepAlive => {}
@@ -72,6 +79,7 @@ impl Session {
         };
         if self.config.role == Role::Seed {
             peer.rest.gained_at = now;
+            peer.rest.unclaimed = 0;
         }
         if is_idle {
             peer.useful += 1;
@@ -152,9 +160,9 @@ impl Session {
                     _ => self.on_crossing(now, key, &pieces),
                 }
             }
-            extension::BAD => match payload.try_into() {
-                Ok(id) => self.on_bad(now, key, PeerId(id)),
-                Err(_) => self.disconnect(now, key, Reason::WrongExtension),
+            extension::BAD => match extension::decode_host(payload) {
+                Some(host) => self.on_bad(now, key, host),
+                None => self.disconnect(now, key, Reason::WrongExtension),
             },
             extension::READY => {
                 if let Some(peer) = self.peers.get_mut(key) {
@@ -167,24 +175,22 @@ impl Session {
     }
 
     /// A machine says that another one sent it a wrong piece; two that say so are believed.
-    fn on_bad(&mut self, now: Duration, key: PeerKey, bad: PeerId) {
+    fn on_bad(&mut self, now: Duration, key: PeerKey, host: IpAddr) {
         let Some(peer) = self.peers.get_mut(key) else { return };
         peer.rest.reports += 1;
-        let (reporter, is_believed) = (peer.rest.id, peer.rest.reports <= REPORTS_PER_PEER_MAX);
+        let (reporter, is_believed) =
+            (peer.rest.address.ip().to_canonical(), peer.rest.reports <= REPORTS_PER_PEER_MAX);
         if !self.is_seed() || !is_believed {
             return self.nonsense(now, key, 1);
         }
-        let Some(accused) = self.peers.iter_mut().find(|peer| peer.rest.id == bad && peer.rest.id != reporter) else {
+        if reporter == host || !self.contacts.is_proved_to_lie(host, reporter) {
             return;
-        };
-        match accused.rest.reported_by.replace(reporter) {
-            Some(other) if other != reporter => {
-                let accused = accused.key;
-                self.disconnect(now, accused, Reason::WrongPiece);
-                self.offer(now);
-            }
-            _ => {}
         }
+        let accused = self.peers.iter().filter(|peer| peer.rest.address.ip().to_canonical() == host);
+        for accused in accused.map(|peer| peer.key).collect::<Vec<_>>() {
+            self.disconnect(now, accused, Reason::WrongPiece);
+        }
+        self.offer(now);
     }
 
     fn on_ask(&mut self, now: Duration, key: PeerKey, pieces: &[PieceIndex]) {

@@ -21,11 +21,14 @@ mod pieces;
 mod random;
 mod requests;
 mod session;
+mod talk;
 mod uploads;
 mod web_seed;
 
 #[cfg(any(test, fuzzing))]
 pub mod exercise;
+#[cfg(test)]
+mod hostile;
 #[cfg(test)]
 mod tests;
 

@@ -3,6 +3,10 @@
 //!
 //! Invariant: a piece is fresh (no connected peer has it and it is not out), or out (offered to a peer from which
 //! nothing is known yet), or had by a connected peer. A piece that is lost again becomes fresh again.
+//!
+//! What peers say that they have is not believed where it cannot be known: one that claims everything would stop the seed,
+//! and all machines with it. A piece that never left this seed and that not nearly everybody claims is doubtful: it is
+//! offered once nothing fresh is of use.
 
 use super::event::{PeerKey, Reason};
 use super::message::Message;
@@ -26,6 +30,8 @@ const BUSY_FOR: Duration = Duration::from_secs(2);
 const IGNORED_FOR: Duration = Duration::from_millis(500);
 /// Offers in a row on which a peer said nothing at all, after which it is closed.
 const IGNORED_MAX: u32 = 6;
+/// Pieces in a row that were sent to a peer, without a claim to have them, after which it is offered less and less beside others.
+const UNCLAIMED_MAX: u32 = 4;
 /// An offer that was asked for and cannot be sent is withdrawn after so many block times (or this time, if longer), and so
 /// is a piece that was sent and that nobody then claims to have.
 const ECHO_BLOCK_TIMES: u32 = 16;
@@ -48,6 +54,9 @@ const ASKS_MAX: usize = 4096;
 /// After so many offers in a row on which it said nothing a stock client is told of more, and of so many pieces at most.
 const TELL_AFTER_IGNORED: u32 = 2;
 const TOLD_AT_ONCE_MAX: usize = 1024;
+/// What never left this seed (others began before it, or took it over HTTP) is there for all where more than so many of so
+/// many peers claim it.
+const CLAIMED_BY: (usize, usize) = (3, 4);
 /// How often offers are looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
@@ -64,6 +73,10 @@ struct Offer {
 /// What a seed offers.
 pub(super) struct Offers {
     fresh: Bitfield,
+    /// Pieces that left this seed as a whole, to whomever.
+    left: Bitfield,
+    /// Pieces that too few claim, of those that never left: found anew at each look.
+    doubtful: Bitfield,
     out: BTreeMap<PieceIndex, Offer>,
     /// Offers that are not sent yet.
     unsent: usize,
@@ -84,6 +97,8 @@ impl Offers {
     pub(super) fn new(pieces: u32) -> Self {
         Self {
             fresh: Bitfield::all(pieces),
+            left: Bitfield::none(pieces),
+            doubtful: Bitfield::none(pieces),
             out: BTreeMap::new(),
             unsent: 0,
             asks: VecDeque::new(),
@@ -175,12 +190,30 @@ impl Offers {
         }
     }
 
+    /// Finds out what is claimed and cannot be known.
+    fn doubt(&mut self, pieces: &Pieces) {
+        let (more_than, of) = CLAIMED_BY;
+        let few = 1..=self.rotation.len() * more_than / of;
+        let is_doubtful = |piece: &PieceIndex| {
+            few.contains(&usize::from(pieces.availability(*piece))) && !self.out.contains_key(piece)
+        };
+        let doubtful: Vec<PieceIndex> = pieces.held().difference(&self.left).filter(is_doubtful).collect();
+        self.doubtful = Bitfield::none(self.left.pieces());
+        doubtful.into_iter().for_each(|piece| _ = self.doubtful.insert(piece));
+    }
+
+    /// Whether nobody has this piece, as far as can be known.
+    fn is_new(&self, piece: PieceIndex) -> bool {
+        self.fresh.has(piece) || self.doubtful.has(piece)
+    }
+
     /// Checks the invariant of this file.
     pub(super) fn check(&self, peers: &Peers, pieces: &Pieces) {
         for piece in self.fresh.iter() {
             assert_eq!(pieces.availability(piece), 0, "fresh {piece} is had");
             assert!(!self.out.contains_key(&piece), "fresh {piece} is out");
         }
+        assert!(self.doubtful.iter().all(|piece| !self.out.contains_key(&piece)), "doubtful and out");
         assert_eq!(self.unsent, self.out.values().filter(|offer| !offer.is_sent).count(), "unsent");
         assert!(self.out.values().all(|offer| peers.get(offer.peer).is_some()), "offers to nobody");
         assert!(self.asks.len() <= ASKS_MAX && self.again.len() <= ASKS_MAX);
@@ -218,6 +251,7 @@ impl Session {
         self.offers.out.insert(piece, offer);
         self.offers.unsent += 1;
         self.offers.fresh.remove(piece);
+        self.offers.doubtful.remove(piece);
         self.offers.offered_at[piece.get() as usize] = now;
         self.say(key, Message::Have(piece.get()));
     }
@@ -234,7 +268,7 @@ impl Session {
                 let peer = self.peers.get(*key);
                 peer.is_some_and(|peer| peer.takes_offers(now, per_peer) && peer.lacks(piece))
             };
-            let taker = match self.offers.fresh.has(piece) {
+            let taker = match self.offers.is_new(piece) {
                 true => Some(key).filter(takes).or_else(|| self.offers.rotation.iter().copied().find(takes)),
                 false => None,
             };
@@ -257,7 +291,7 @@ impl Session {
             let Some(peer) = self.peers.get(key) else { continue };
             let offered_at = self.offers.offered_at[piece.get() as usize];
             let is_again = offered_at == Duration::ZERO || now.saturating_sub(offered_at) >= again_after;
-            let may = self.offers.fresh.has(piece) || (is_again && !self.offers.out.contains_key(&piece));
+            let may = self.offers.is_new(piece) || (is_again && !self.offers.out.contains_key(&piece));
             if may && peer.lacks(piece) && peer.rest.offers.len() < OFFERS_PER_PEER_MAX && now >= peer.backoff_until {
                 return Some((key, piece));
             }
@@ -265,18 +299,21 @@ impl Session {
         None
     }
 
-    /// The first fresh piece that the next peer in turn lacks.
+    /// The first fresh piece that the next peer in turn lacks, or else the first doubtful one.
     fn next_fresh(&mut self, now: Duration, window: usize) -> Option<(PeerKey, PieceIndex)> {
-        if self.offers.is_exhausted || self.offers.fresh.is_none() {
+        if self.offers.is_exhausted || (self.offers.fresh.is_none() && self.offers.doubtful.is_none()) {
             return None;
         }
         let per_peer = self.offers.per_peer(window);
-        for _ in 0..self.offers.rotation.len() {
-            let key = self.offers.rotation.pop_front()?;
-            self.offers.rotation.push_back(key);
-            let Some(peer) = self.peers.get(key).filter(|peer| peer.takes_offers(now, per_peer)) else { continue };
-            if let Some(piece) = first_lacking(&self.offers.fresh, peer) {
-                return Some((key, piece));
+        for is_fresh in [true, false] {
+            for _ in 0..self.offers.rotation.len() {
+                let key = self.offers.rotation.pop_front()?;
+                self.offers.rotation.push_back(key);
+                let Some(peer) = self.peers.get(key).filter(|peer| peer.takes_offers(now, per_peer)) else { continue };
+                let new = if is_fresh { &self.offers.fresh } else { &self.offers.doubtful };
+                if let Some(piece) = first_lacking(new, peer) {
+                    return Some((key, piece));
+                }
             }
         }
         self.offers.is_exhausted = true;
@@ -285,6 +322,9 @@ impl Session {
 
     pub(super) fn sent_offer(&mut self, now: Duration, key: PeerKey, block: Block) {
         let payload = self.layout.payload_len(block.piece);
+        if block.offset_bytes + block.length_bytes >= payload {
+            self.offers.left.insert(block.piece);
+        }
         let offer = self.offers.out.get_mut(&block.piece).filter(|offer| offer.peer == key && !offer.is_sent);
         let Some(offer) = offer else { return };
         offer.sent_bytes += block.length_bytes;
@@ -314,6 +354,7 @@ impl Session {
         self.offers.look_at = now + LOOK_EVERY;
         self.wake_at(self.offers.look_at);
         self.offers.is_exhausted = false;
+        self.offers.doubt(&self.pieces);
         let echo_within = (self.uploads.block_time() * ECHO_BLOCK_TIMES).max(ECHO_WITHIN_MIN);
         let echo_within = echo_within.max(self.offers.echo_time * ECHO_TIMES);
         let taken_within = (self.uploads.block_time() * TAKEN_BLOCK_TIMES).max(TAKEN_WITHIN_MIN);
@@ -337,7 +378,13 @@ impl Session {
             self.offers.withdraw(piece, &self.pieces);
             let Some(peer) = self.peers.get_mut(offer.peer) else { continue };
             peer.rest.offers.remove(&piece);
-            if !offer.is_sent && now >= peer.backoff_until {
+            if offer.is_sent {
+                peer.rest.unclaimed += 1;
+                let beyond = peer.rest.unclaimed.saturating_sub(UNCLAIMED_MAX).min(IGNORED_MAX);
+                if beyond > 0 && self.offers.rotation.len() > 1 {
+                    peer.backoff_until = now + IGNORED_FOR * 2u32.pow(beyond);
+                }
+            } else if now >= peer.backoff_until {
                 peer.backoff_until = now + IGNORED_FOR * 2u32.pow(peer.rest.ignored.min(IGNORED_MAX));
                 peer.rest.ignored += 1;
                 match peer.rest.ignored {

@@ -6,9 +6,10 @@
 use super::config;
 use super::event::{Direction, PeerKey};
 use super::extension::Handshake;
+use super::talk::Talk;
 use crate::torrent::{Bitfield, Block, PeerId, PieceIndex};
 use std::collections::{BTreeSet, VecDeque};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 /// A connected peer: what is looked at for many peers at once. The rest lies apart, so that a walk over all of them is
@@ -59,6 +60,8 @@ pub(super) struct Rest {
     /// Pieces it is not yet told of: no more than there are.
     pub(super) untold: Vec<PieceIndex>,
     pub(super) nonsense: u32,
+    /// What it may still say.
+    pub(super) talk: Talk,
 
     /// Of a seed: what it wants, if it told.
     pub(super) want: Option<Bitfield>,
@@ -68,9 +71,10 @@ pub(super) struct Rest {
     pub(super) offers: BTreeSet<PieceIndex>,
     /// Of a seed: offers in a row on which it said nothing at all.
     pub(super) ignored: u32,
-    /// Of a seed: how many peers it reported as liars, and who reported it last.
+    /// Of a seed: pieces in a row that were sent to it and that it did not claim to have.
+    pub(super) unclaimed: u32,
+    /// Of a seed: how often it reported liars.
     pub(super) reports: u32,
-    pub(super) reported_by: Option<PeerId>,
     /// Of a seed: pieces it was ever told of, which it may ask for.
     pub(super) told: Bitfield,
 }
@@ -100,12 +104,13 @@ impl Peer {
             sending: None,
             untold: Vec::new(),
             nonsense: 0,
+            talk: Talk::new(Duration::ZERO),
             want: None,
             gained_at: Duration::ZERO,
             offers: BTreeSet::new(),
             ignored: 0,
+            unclaimed: 0,
             reports: 0,
-            reported_by: None,
             told: Bitfield::none(0),
         };
         Self {
@@ -193,7 +198,7 @@ pub(super) struct Peers {
     recent: usize,
 }
 
-const _: () = assert!(config::PEERS_MAX <= 64, "a machine's peers are bits of one word");
+const _: () = assert!(config::PEERS_MAX < 64, "a machine's peers are bits of one word");
 
 impl Peers {
     /// Room for nobody yet. A machine knows of each of so many pieces who has it; a seed misses none and has no need.
@@ -261,6 +266,13 @@ impl Peers {
     }
     pub(super) fn frontend(&self) -> Option<&Peer> {
         self.frontend.map(|at| &self.list[at])
+    }
+
+    /// The oldest connection with this host, the frontend's seed aside, if there are more than so many.
+    pub(super) fn oldest_beyond(&self, host: IpAddr, most: usize) -> Option<PeerKey> {
+        let mut of_host = self.list.iter().filter(|peer| peer.rest.address.ip() == host && !peer.is_frontend);
+        let oldest = of_host.next()?.key;
+        (of_host.count() + 1 > most).then_some(oldest)
     }
 
     /// A peer has a piece from now on; `None` if there is no such peer or it had it before.

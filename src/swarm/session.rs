@@ -4,7 +4,7 @@
 //! gained in `news`, what is asked of whom in `requests`, what is sent to whom in `uploads`, what a seed offers in `offers`, the ways out when nobody has what is
 //! missing in `fallback`, whom to connect to in `contacts`.
 
-use super::config::{NONSENSE_MAX, Role, SessionConfig};
+use super::config::{NONSENSE_MAX, PEERS_PER_HOST_MAX, Role, SessionConfig};
 use super::contacts::Contacts;
 use super::demand::Demand;
 use super::event::{Action, AnnounceEvent, Direction, Event, PeerKey, Reason, Source};
@@ -230,7 +230,15 @@ impl Session {
             let twin = twin.key;
             self.disconnect(now, twin, Reason::Twice);
         }
-        if self.peers.len() >= self.config.peers_max() {
+        let is_frontend = direction == Direction::Outgoing && Some(address) == self.config.frontend;
+        if self.contacts.was_mute(now, address.ip()) && !is_frontend {
+            return refuse(self, Reason::Silent);
+        }
+        if let Some(oldest) = self.peers.oldest_beyond(address.ip(), PEERS_PER_HOST_MAX - 1) {
+            self.disconnect(now, oldest, Reason::Crowd);
+        }
+        // The frontend's seed always has a place.
+        if self.peers.len() >= self.config.peers_max() && (!is_frontend || self.peers.frontend().is_some()) {
             return refuse(self, Reason::Full);
         }
         let mut peer = Peer::new(key, id, address, direction, self.layout.piece_count());
@@ -239,7 +247,7 @@ impl Session {
         if self.is_seed() {
             peer.rest.told = Bitfield::none(self.layout.piece_count());
         }
-        peer.is_frontend = direction == Direction::Outgoing && Some(address) == self.config.frontend;
+        peer.is_frontend = is_frontend;
         peer.rest.answered_at = now;
         peer.heard_at = now;
         peer.rest.gained_at = now;
@@ -296,7 +304,7 @@ impl Session {
         self.act(Action::Report { id, address, reason });
         if let Some(frontend) = self.peers.frontend().filter(|peer| peer.is_ours() && reason == Reason::WrongPiece) {
             let (peer, number) = (frontend.key, frontend.rest.extension.ids[usize::from(extension::BAD)]);
-            self.say(peer, Message::Extended { id: number, payload: id.0.to_vec() });
+            self.say(peer, Message::Extended { id: number, payload: extension::encode_host(address.ip()) });
         }
     }
 
@@ -499,7 +507,8 @@ impl Session {
         }
         let peer_flights = all_flights().filter(|flight| flight.source != Source::WebSeed).count();
         assert_eq!(peer_flights, self.peers.iter().map(|peer| peer.flights).sum::<usize>(), "flights from nobody");
-        assert!(self.peers.len() <= self.config.peers_max(), "peers");
+        // The frontend's seed comes on top.
+        assert!(self.peers.len() <= self.config.peers_max() + 1, "peers");
         assert!(
             self.pieces.flights().by_piece().all(|flights| flights.len() <= super::config::ENDGAME_COPIES),
             "copies"

@@ -8,9 +8,15 @@ use super::super::log::Log;
 use super::super::node::{self, Summary};
 use super::super::report::{Phase, Report};
 use crate::cluster::{Attribute, AttributeName, BootAction, HostName, InstallState, Scope};
+use crate::net::links::{WEB_SEED_HEADER, encode_path};
 use crate::profile::Manifest;
-use crate::torrent::Metainfo;
+use crate::torrent::{Metainfo, PeerId};
+use crate::wire::{BlockRequest, HANDSHAKE_BYTES, Handshake, Message};
 use std::time::{Duration, Instant};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+/// Far longer than anything here takes on the slowest machine.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 const PROFILE: &str = "/install/profile";
 
@@ -263,6 +269,82 @@ async fn the_metainfo_says_where_the_seed_and_the_tree_are() {
     assert_eq!(metainfo.info_hash().to_string(), distribution.info_hash);
     assert_eq!(metainfo.envelope.own.get("seed"), Some(&running.peers.to_string().into_bytes()));
     assert_eq!(metainfo.envelope.web_seeds, [format!("http://{}/install/distributions/", running.http)]);
+}
+
+/// A peer that takes everything it is offered, again and again, and never has any of it.
+async fn takes_without_end(seed: std::net::SocketAddr, metainfo: Metainfo) -> std::io::Result<()> {
+    let socket = tokio::net::TcpSocket::new_v4()?;
+    socket.bind("127.1.0.2:0".parse().expect("an address"))?;
+    let mut tcp = socket.connect(seed).await?;
+    let mut out = Vec::new();
+    Handshake::ours(metainfo.info_hash(), PeerId::new([2; 12])).encode(&mut out);
+    Message::HaveNone.encode(&mut out);
+    Message::Interested.encode(&mut out);
+    tcp.write_all(&out).await?;
+    tcp.read_exact(&mut [0; HANDSHAKE_BYTES]).await?;
+    let mut heard = Vec::new();
+    loop {
+        let mut out = Vec::new();
+        while let Ok(Some((message, length))) = Message::decode(&heard) {
+            if let Message::Have(piece) = message {
+                let length_bytes = metainfo.layout().payload_len(metainfo.layout().index(piece).expect("one"));
+                Message::Request(BlockRequest { piece, offset_bytes: 0, length_bytes }).encode(&mut out);
+            }
+            heard.drain(..length);
+        }
+        tcp.write_all(&out).await?;
+        if tcp.read_buf(&mut heard).await? == 0 {
+            return Ok(());
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_the_seed_is_at_work_the_swarm_is_turned_away_over_http_and_the_installer_never() {
+    let fixture = Fixture::new();
+    let options = super::Options {
+        listen: "127.0.0.1:0".parse().expect("an address"),
+        peer_port: 0,
+        rate: Some("400kB/s".parse().expect("a rate")),
+        cluster: fixture.folder.path().to_owned(),
+        security: super::Security::default(),
+    };
+    let running = super::Running::start(&options, std::sync::Arc::clone(&fixture.store), Log::silent());
+    let running = running.await.expect("ports are free");
+    let known = client(running.http, "127.1.0.1");
+    let get = async |name: &str, headers: &[(&str, &str)]| {
+        let path = format!("/install/distributions/el9/{}", encode_path(name));
+        let mut answer = known.get(&path, headers).await.expect("an answer");
+        let retry_after = answer.headers.get("retry-after").map(str::to_owned);
+        let mut body = Vec::new();
+        while let Some(bytes) = answer.next().await.expect("all of it") {
+            body.extend_from_slice(&bytes);
+        }
+        (answer.status, retry_after, body)
+    };
+    let (long, short) = ("p11+1~a.rpm", "p02+1~a.rpm");
+    let for_the_swarm = [(WEB_SEED_HEADER, "yes")];
+    assert_eq!(get(short, &for_the_swarm).await.0, 200, "the seed has nothing to do");
+    let taking = tokio::spawn(takes_without_end(running.peers, fixture.metainfo.clone()));
+    let turned_away = async {
+        loop {
+            let answer = get(long, &for_the_swarm).await;
+            if answer.0 != 200 {
+                return answer;
+            }
+        }
+    };
+    let (status, retry_after, _) = tokio::time::timeout(PATIENCE, turned_away).await.expect("the seed is at work");
+    assert_eq!((status, retry_after.as_deref()), (503, Some("1")));
+    for _ in 0..3 {
+        // The installer through its door, and stock clients, ask without that word.
+        assert_eq!(get(short, &[]).await, (200, None, fixture.content(short).to_vec()));
+        let part = get(short, &[("Range", "bytes=0-99")]).await;
+        assert_eq!(part, (206, None, fixture.content(short)[..100].to_vec()));
+    }
+    taking.abort();
+    let let_in = async { while get(long, &for_the_swarm).await.0 != 200 {} };
+    tokio::time::timeout(PATIENCE, let_in).await.expect("the seed has nothing to do any more");
 }
 
 /// How machine `number` of the fixture fetches.

@@ -342,7 +342,7 @@ impl Owner {
             Action::Disconnect { peer, reason } => {
                 // A ban is told of by the report that comes with it.
                 if let Some(link) = self.links.remove(&peer)
-                    && reason == Reason::Silent
+                    && matches!(reason, Reason::Silent | Reason::Crowd)
                 {
                     self.tell_of("peer-dropped", link.address, &reason);
                 }

@@ -3,10 +3,10 @@
 use super::super::fixture::{Fixture, client};
 use super::super::http::client::{Client, Origin};
 use super::super::http::{Body, Request, Response, Segment, Service, server};
-use super::super::links::{Member, Setup, Supply, WebSeed, encode_path};
+use super::super::links::{Member, Setup, Supply, WEB_SEED_HEADER, WebSeed, encode_path};
 use super::super::log::Log;
 use super::*;
-use crate::swarm::{Event, SessionConfig};
+use crate::swarm::{Event, SessionConfig, WebSeedOutcome};
 use crate::torrent::PeerId;
 use bytes::Bytes;
 use std::collections::HashMap;
@@ -50,6 +50,10 @@ impl Service for Faulty {
     async fn call(&self, request: Request) -> Response {
         let path = request.head.target.decoded_path().unwrap_or_default();
         let name = path.strip_prefix(TREE).unwrap_or(&path).to_owned();
+        if request.head.headers.get(WEB_SEED_HEADER).is_some() {
+            // What a busy frontend says to all that is asked for the swarm.
+            return Response::text(503, "the seed is at work").with("Retry-After", "1");
+        }
         let Some(content) = self.files.get(&name) else { return Response::text(404, "no such file") };
         let times = {
             let mut asked = self.asked.lock().expect("one test");
@@ -283,6 +287,19 @@ async fn the_door_is_a_proxy_and_honours_ranges_and_takes_words() {
     said.heard.send(()).expect("it is waited for");
     assert_eq!(installer.await.expect("no panic"), 200);
     assert!(bed.door.passed_bytes().load(std::sync::atomic::Ordering::Relaxed) > 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_fetched_for_the_swarm_can_wait_and_what_the_installer_asks_for_cannot() {
+    let bed = Bed::new(true, |_, _| None);
+    let loaded = bed.door.loaded().expect("it was told").clone();
+    let metainfo = &bed.fixture.metainfo;
+    let piece = metainfo.layout().pieces().next().expect("there are some");
+    let for_the_swarm = loaded.web_seed.piece(metainfo, piece).await;
+    assert_eq!(for_the_swarm, Err(WebSeedOutcome::Busy(Duration::from_secs(1))));
+    let for_the_installer = loaded.web_seed.piece_within(Duration::from_secs(60), metainfo, piece).await;
+    assert!(for_the_installer.is_ok());
+    bed.install().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,0 +1,137 @@
+//! Peers that say what cannot be known, come under many names, take and do not give: what they cost a seed and a machine.
+
+use super::exercise::{Bench, address, id, layout, ours};
+use super::*;
+use crate::torrent::PeerId;
+use std::time::Duration;
+
+#[test]
+fn who_takes_what_is_offered_and_never_has_it_is_offered_less_beside_others() {
+    let taken = |is_alone: bool| {
+        let mut bench = Bench::new(SessionConfig::seed(id(200)));
+        let taker = bench.connect(2, true);
+        bench.say(taker, Message::HaveNone);
+        bench.say(taker, Message::Extended { id: 0, payload: ours() });
+        if !is_alone {
+            let other = bench.connect(3, true);
+            bench.say(other, Message::Bitfield(vec![0xff, 0]));
+        }
+        let mut taken = 0;
+        for _ in 0..200 {
+            for (_, message) in std::mem::take(&mut bench.said).into_iter().filter(|(peer, _)| *peer == taker) {
+                if let Message::Have(piece) = message {
+                    let length_bytes = layout().payload_len(layout().index(piece).expect("offered"));
+                    bench.say(taker, Message::Request(RawBlock { piece, offset_bytes: 0, length_bytes }));
+                }
+            }
+            while let Some((peer, block)) = bench.sending.pop() {
+                taken += u32::from(peer == taker);
+                bench.tell(Event::BlockSent { peer, block });
+            }
+            bench.pass(Duration::from_millis(50));
+        }
+        taken
+    };
+    let (alone, beside_another) = (taken(true), taken(false));
+    assert!(beside_another * 3 < alone, "{beside_another} and {alone}");
+}
+
+#[test]
+fn who_claims_to_have_everything_does_not_stop_a_seed() {
+    let mut bench = Bench::new(SessionConfig::seed(id(200)));
+    let liars = [bench.connect(2, true), bench.connect(3, true)];
+    liars.iter().for_each(|liar| bench.say(*liar, Message::HaveAll));
+    bench.pass(Duration::from_secs(1));
+    let machine = bench.connect(4, true);
+    bench.say(machine, Message::HaveNone);
+    bench.pass(Duration::from_millis(100));
+    let offered = |bench: &Bench| -> Vec<u32> {
+        let offers = bench.said.iter().filter(|(peer, _)| *peer == machine);
+        offers.filter_map(|(_, message)| if let Message::Have(piece) = message { Some(*piece) } else { None }).collect()
+    };
+    assert!(offered(&bench).len() >= 2, "{:?}", offered(&bench));
+    // What left the seed is believed to be where it is said to be.
+    let piece = offered(&bench)[0];
+    let length_bytes = layout().payload_len(layout().index(piece).expect("offered"));
+    bench.say(machine, Message::Request(RawBlock { piece, offset_bytes: 0, length_bytes: length_bytes.min(16 << 10) }));
+    let mut offset_bytes = length_bytes.min(16 << 10);
+    while offset_bytes < length_bytes {
+        let length_bytes = (length_bytes - offset_bytes).min(16 << 10);
+        bench.say(machine, Message::Request(RawBlock { piece, offset_bytes, length_bytes }));
+        offset_bytes += length_bytes;
+    }
+    while let Some((peer, block)) = bench.sending.pop() {
+        bench.tell(Event::BlockSent { peer, block });
+    }
+    bench.say(machine, Message::Have(piece));
+    let other = bench.connect(5, true);
+    bench.say(other, Message::HaveNone);
+    bench.say(other, Message::Extended { id: 0, payload: ours() });
+    (0..20).for_each(|_| bench.pass(Duration::from_millis(100)));
+    let to_other = bench.said.iter().filter(|(peer, message)| *peer == other && *message == Message::Have(piece));
+    assert_eq!(to_other.count(), 0);
+}
+
+#[test]
+fn one_host_has_so_many_connections_and_the_frontend_always_has_a_place() {
+    let mut bench = Bench::machine();
+    let connect =
+        |bench: &mut Bench, host: u32, name: u32| bench.connect_from(address(host), PeerId::new([name as u8; 12]));
+    let first = connect(&mut bench, 2, 2);
+    let second = connect(&mut bench, 2, 3);
+    assert!(bench.closed.is_empty());
+    connect(&mut bench, 2, 4);
+    assert_eq!(bench.closed, [(first, Reason::Crowd)]);
+    connect(&mut bench, 2, 5);
+    assert_eq!(bench.closed[1..], [(second, Reason::Crowd)]);
+    (3..100).for_each(|n| _ = bench.connect(n, true));
+    assert!(bench.closed.iter().any(|(_, reason)| *reason == Reason::Full));
+    bench.closed.clear();
+    bench.connect(200, true);
+    assert!(bench.closed.is_empty(), "this is where the frontend's seed is");
+}
+
+#[test]
+fn a_host_that_did_not_answer_is_left_alone_for_longer_each_time() {
+    let mut bench = Bench::machine();
+    let mute_for = |bench: &mut Bench| {
+        bench.closed.clear();
+        let mute = bench.connect_ours(2);
+        while bench.closed.is_empty() {
+            bench.pass(Duration::from_millis(100));
+        }
+        assert_eq!(bench.closed, [(mute, Reason::Silent)]);
+        let since = bench.now;
+        loop {
+            bench.closed.clear();
+            let again = bench.connect(2, true);
+            if bench.closed.is_empty() {
+                bench.tell(Event::PeerLost { peer: again });
+                return bench.now - since;
+            }
+            assert_eq!(bench.closed, [(again, Reason::Silent)]);
+            bench.pass(Duration::from_millis(100));
+        }
+    };
+    let (first, second) = (mute_for(&mut bench), mute_for(&mut bench));
+    assert!(first > Duration::from_secs(1) && second > first.mul_f64(1.5), "{first:?} {second:?}");
+    let good = bench.connect_ours(3);
+    bench.answer(good, true);
+    assert!(bench.session.is_complete());
+}
+
+#[test]
+fn a_host_that_two_others_report_is_closed_under_all_its_names() {
+    let mut bench = Bench::new(SessionConfig::seed(id(200)));
+    let liar = bench.connect_from(address(2), PeerId::new([77; 12]));
+    let (one, other) = (bench.connect_ours(3), bench.connect_ours(4));
+    let bad = Message::Extended { id: 5, payload: vec![10, 0, 0, 2] };
+    bench.say(one, bad.clone());
+    bench.say(one, bad.clone());
+    bench.say(liar, bad.clone());
+    assert!(bench.closed.is_empty(), "one alone may lie");
+    bench.say(other, bad);
+    assert_eq!(bench.closed, [(liar, Reason::WrongPiece)]);
+    let again = bench.connect_from(address(2), PeerId::new([78; 12]));
+    assert_eq!(bench.closed[1..], [(again, Reason::Banned)]);
+}
