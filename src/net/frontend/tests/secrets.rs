@@ -69,7 +69,7 @@ async fn whatever_fails_no_log_no_page_and_no_note_tells_a_secret() {
         }
         running.stop().await;
         let notes = fixture.store.read(|reader| reader.boots()).expect("read");
-        told.extend(notes.into_iter().filter_map(|(_, boot)| boot.note));
+        told.extend(notes.into_values().filter_map(|boot| boot.note));
         told.append(&mut lines.lock().expect("no panic"));
         let telling: Vec<&String> = told.iter().filter(|text| text.contains(SECRET)).collect();
         assert!(telling.is_empty(), "{number}: {telling:#?}");
