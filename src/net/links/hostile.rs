@@ -136,7 +136,10 @@ async fn is_closed(mut tcp: TcpStream) {
 async fn who_lies_is_banned_with_a_reason_and_the_machine_completes() {
     let nothing = |piece, length_bytes| Message::Request(BlockRequest { piece, offset_bytes: 0, length_bytes });
     let long = vec![0xff; 900_000];
-    let cases: [(&str, Vec<Message<'_>>); 7] = [
+    let fixture = Fixture::new();
+    let field = vec![0; fixture.metainfo.layout().piece_count().div_ceil(8) as usize];
+    let cases: [(&str, Vec<Message<'_>>); 8] = [
+        ("without sense", vec![Message::Bitfield(&field); 10_000]),
         ("bit field does not fit", vec![Message::Bitfield(&[0xff; 2])]),
         ("bit field does not fit", vec![Message::Bitfield(&long)]),
         ("does not exist", vec![nothing(u32::MAX, 16_384)]),
@@ -145,7 +148,6 @@ async fn who_lies_is_banned_with_a_reason_and_the_machine_completes() {
         ("without sense", vec![Message::Have(1); 200]),
         ("extension handshake", vec![Message::Extended { id: 0, payload: b"d1:m" }]),
     ];
-    let fixture = Fixture::new();
     let (machine, seed) = (Site::machine(&fixture).await, Site::seed(&fixture).await);
     for (number, (reason, messages)) in (1..).zip(&cases) {
         let mut tcp = peer(number, &machine).await;

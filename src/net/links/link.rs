@@ -228,7 +228,8 @@ impl Reader {
             (Message::Bitfield(now), Some(before)) if now.len() == before.len() => {
                 self.haves.extend(new_bits(before, now));
                 before.clone_from(now);
-                return None;
+                // It counts as a word, or the same field could be said without end.
+                return Some(Message::KeepAlive);
             }
             (Message::Bitfield(now), before @ None) if now.len() == bytes => *before = Some(now.clone()),
             (Message::HaveNone, before @ None) => *before = Some(vec![0; bytes]),
