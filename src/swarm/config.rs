@@ -18,7 +18,7 @@ pub const CANDIDATES_MAX: usize = 256;
 /// Addresses remembered as banned.
 pub const BANNED_MAX: usize = 1024;
 /// Pieces a machine lets its peers queue for upload, all together; what comes beyond is rejected (BEP 6).
-pub const UPLOAD_QUEUE_PIECES: usize = 1;
+pub const UPLOAD_QUEUE_PIECES: usize = 0;
 /// Blocks one peer without the fast extension may queue (it cannot be rejected, so it is cut off beyond).
 pub const STOCK_REQUESTS_MAX: usize = 512;
 /// The longest block a stock client may ask for.
@@ -75,7 +75,8 @@ pub struct SessionConfig {
     pub web_seed: bool,
     /// Whether there is a tracker to announce to.
     pub tracker: bool,
-    /// Peers that are sent to at once. One or two for a machine; for a seed its link divided by a machine's link.
+    /// Peers that are sent to at once. Three for a machine: of two, both may be busy with what others send them while the
+    /// way out stands idle. For a seed its link divided by a machine's link.
     pub serve_at_once: usize,
 }
 
@@ -90,7 +91,7 @@ impl SessionConfig {
             rack: None,
             web_seed: true,
             tracker: true,
-            serve_at_once: 2,
+            serve_at_once: 3,
         }
     }
 

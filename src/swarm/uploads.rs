@@ -108,7 +108,9 @@ impl Session {
         if peer.rest.queue.contains(&block) || peer.rest.sending.is_some_and(|sending| sending.block == block) {
             return self.nonsense(now, key, 1);
         }
-        let queue_bytes_max = UPLOAD_QUEUE_PIECES as u64 * u64::from(self.layout.piece_length_bytes());
+        // A free place is for what comes next, if only to a peer that is being sent to.
+        let places = self.config.serve_at_once.saturating_sub(self.uploads.active) + UPLOAD_QUEUE_PIECES;
+        let queue_bytes_max = places as u64 * u64::from(self.layout.piece_length_bytes());
         let is_ours = peer.is_ours();
         let is_full = match is_ours && !self.is_seed() {
             true => self.uploads.queued_bytes + u64::from(block.length_bytes) > queue_bytes_max,

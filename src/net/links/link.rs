@@ -3,6 +3,7 @@
 use super::owner::Input;
 use super::spare::Spare;
 use super::supply::Supply;
+use super::way_out::WayOut;
 use crate::cache::Part;
 use crate::net::CONGESTION_CONTROL;
 use crate::net::http::send_file;
@@ -24,7 +25,7 @@ use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 /// How long a handshake may take.
 const HANDSHAKE_SECS_MAX: u64 = 5;
@@ -38,10 +39,6 @@ const STALL_SECS_MAX: u64 = 20;
 const BATCH_BYTES: usize = 32 << 10;
 /// What is read from a socket at a time where no payload is expected.
 const READ_BYTES: usize = 16 << 10;
-/// What a socket takes in before it has been acknowledged (the kernel doubles it for its own bookkeeping). Left alone the
-/// kernel lets it grow to megabytes: they stand in the queue of the link, every request and every word of a new piece
-/// waits behind them for tens of milliseconds, and pieces count as sent that nobody has.
-const SEND_BUFFER_BYTES: usize = 32 << 10;
 /// A block of the seed is out when less than half of this waits in the socket for its turn on the link. Short pieces fit into
 /// the buffers of many sockets at once: counted as sent they would all be on their way together, each for as long as all
 /// take, while nobody has anything to pass on. (A machine that waited so would leave gaps: its own way out is the narrow place.)
@@ -66,6 +63,7 @@ pub(super) struct Common {
     pub(super) supply: Supply,
     /// Whether this is the frontend's seed: its blocks count as sent when they are on the link.
     pub(super) is_seed: bool,
+    pub(super) way_out: Arc<WayOut>,
     pub(super) upload: Option<Arc<Bucket>>,
     pub(super) download: Option<Arc<Bucket>>,
     pub(super) uploaded: Arc<AtomicU64>,
@@ -133,7 +131,8 @@ pub(super) async fn receive_handshake(tcp: &TcpStream) -> std::io::Result<(Hands
 /// Starts the two tasks of a connection.
 pub(super) fn start(tcp: TcpStream, rest: BytesMut, (peer, address): (PeerKey, SocketAddr), common: &Common) -> Link {
     // Where the kernel refuses, blocks only count as sent sooner than they are.
-    let _ = socket2::SockRef::from(&tcp).set_send_buffer_size(SEND_BUFFER_BYTES);
+    let buffer_bytes = common.way_out.buffer_bytes();
+    let _ = socket2::SockRef::from(&tcp).set_send_buffer_size(buffer_bytes);
     if common.is_seed {
         let _ = socket2::SockRef::from(&tcp).set_tcp_notsent_lowat(UNSENT_BYTES);
     }
@@ -152,7 +151,7 @@ pub(super) fn start(tcp: TcpStream, rest: BytesMut, (peer, address): (PeerKey, S
         field: None,
         haves: VecDeque::new(),
     };
-    let writer = Writer { tcp: to, peer, common: common.clone() };
+    let writer = Writer { tcp: to, peer, buffer_bytes, common: common.clone() };
     let (lost, also_lost) = (common.to_owner.clone(), common.to_owner.clone());
     let read = tokio::spawn(async move {
         let why = reader.run().await.err();
@@ -271,6 +270,7 @@ impl Reader {
             self.fill(&mut payload, length - before).await?;
             self.book(payload.len() - before).await;
         }
+        self.common.way_out.came(Instant::now(), length as u64);
         Ok(payload.freeze())
     }
 
@@ -304,11 +304,13 @@ impl Reader {
 struct Writer {
     tcp: OwnedWriteHalf,
     peer: PeerKey,
+    /// What the socket may hold.
+    buffer_bytes: usize,
     common: Common,
 }
 
 impl Writer {
-    async fn run(self, mut outgoing: mpsc::Receiver<Out>) -> std::io::Result<()> {
+    async fn run(mut self, mut outgoing: mpsc::Receiver<Out>) -> std::io::Result<()> {
         let mut batch = Vec::new();
         while let Some(mut out) = outgoing.recv().await {
             batch.clear();
@@ -337,7 +339,8 @@ impl Writer {
 
     /// Sends a block behind what is gathered. One that is no longer there ends the connection: nothing else can be
     /// said once its head is out.
-    async fn block(&self, batch: &mut Vec<u8>, block: Block) -> std::io::Result<()> {
+    async fn block(&mut self, batch: &mut Vec<u8>, block: Block) -> std::io::Result<()> {
+        self.fit_buffer();
         let gone = || Error::new(ErrorKind::NotFound, "the block is gone");
         let parts = self.common.supply.block(block).await.ok_or_else(gone)?;
         wire::put_piece_head(batch, block.piece.get(), block.offset_bytes, block.length_bytes);
@@ -359,15 +362,19 @@ impl Writer {
         Ok(())
     }
 
+    /// Lets the socket hold what fits the rate of the link, which becomes known on the way.
+    fn fit_buffer(&mut self) {
+        let bytes = self.common.way_out.buffer_bytes();
+        if bytes != self.buffer_bytes {
+            self.buffer_bytes = bytes;
+            let _ = socket2::SockRef::from(self.tcp.as_ref()).set_send_buffer_size(bytes);
+        }
+    }
+
     async fn file(&self, file: &std::fs::File, mut offset: u64, length: u64) -> std::io::Result<()> {
         let end = offset + length;
         while offset < end {
-            let mut step = end - offset;
-            if let Some(bucket) = &self.common.upload {
-                step = step.min(PACED_BYTES_MAX as u64);
-                bucket.take(step).await;
-            }
-            let until = offset + step;
+            let until = offset + self.turn(end - offset).await?;
             while offset < until {
                 offset += within_stall(send_file(self.tcp.as_ref(), file, offset, until - offset)).await?;
             }
@@ -375,12 +382,25 @@ impl Writer {
         Ok(())
     }
 
-    async fn bytes(&self, bytes: &[u8]) -> std::io::Result<()> {
-        for chunk in bytes.chunks(PACED_BYTES_MAX) {
-            if let Some(bucket) = &self.common.upload {
-                bucket.take(chunk.len() as u64).await;
-            }
-            write_all(self.tcp.as_ref(), chunk).await?;
+    /// Waits for the turn of a block of which so much is left; gives how much of it may be sent now. A socket that is full
+    /// takes no turn from others.
+    async fn turn(&self, left: u64) -> std::io::Result<u64> {
+        if let Some(bucket) = &self.common.upload {
+            let step = left.min(PACED_BYTES_MAX as u64);
+            bucket.take(step).await;
+            return Ok(step);
+        }
+        let step = left.min(self.common.way_out.step_bytes());
+        within_stall(self.tcp.as_ref().async_io(Interest::WRITABLE, || has_room(self.tcp.as_ref()))).await?;
+        self.common.way_out.take(step).await;
+        Ok(step)
+    }
+
+    async fn bytes(&self, mut bytes: &[u8]) -> std::io::Result<()> {
+        while !bytes.is_empty() {
+            let (now, later) = bytes.split_at(self.turn(bytes.len() as u64).await? as usize);
+            write_all(self.tcp.as_ref(), now).await?;
+            bytes = later;
         }
         Ok(())
     }

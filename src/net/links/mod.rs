@@ -2,7 +2,8 @@
 //!
 //! One task owns the session (`owner`); each connection has a task that reads and one that writes (`link`) and
 //! says what happened over a bounded channel. Payload goes from the socket to the cache and from a file to the socket;
-//! the session never sees it. Digests are compared on blocking threads.
+//! the session never sees it, and what leaves a machine is spread over time (`way_out`). Digests are compared on blocking
+//! threads.
 
 mod door;
 #[cfg(test)]
@@ -12,6 +13,7 @@ mod link;
 mod owner;
 mod spare;
 mod supply;
+mod way_out;
 
 pub use door::Door;
 pub use owner::{Announced, Announcer, Member, Progress, Setup};

@@ -3,6 +3,7 @@
 use super::link::{self, Common, Link, Out};
 use super::spare::Spare;
 use super::supply::{Supply, WebSeed};
+use super::way_out::WayOut;
 use crate::cache::CacheError;
 use crate::net::http;
 use crate::net::log::Log;
@@ -133,6 +134,7 @@ impl Member {
         let common = Common {
             supply: setup.supply.clone(),
             is_seed: setup.config.role == Role::Seed,
+            way_out: Arc::new(WayOut::new()),
             upload: setup.upload.clone(),
             download: setup.download.clone(),
             uploaded: Arc::clone(&uploaded),
