@@ -2,8 +2,9 @@
 """evil.py: a tracker that lies and peers that do harm.
 
   evil.py tracker ADDR:PORT KIND PEER...   answers announces: with the PEERs (ADDR:PORT) where KIND is `list`, with
-                                           garbage where it is `garbage`, with a failure where it is `failure`, and
-                                           never where it is `silence`
+                                           them and numbers that are too large where it is `huge`, with garbage where it
+                                           is `garbage`, with lists in lists where it is `bomb`, with a failure where it
+                                           is `failure`, and never where it is `silence`
   evil.py peer ADDR:PORT KIND              shakes hands with whoever comes, claims every piece, and sends wrong bytes
                                            where KIND is `poison`, nothing where it is `frozen`"""
 import os, socket, struct, sys, threading, time
@@ -37,7 +38,9 @@ def tracker(connection, kind, peers):
         compact = b"".join(socket.inet_aton(p.rsplit(":", 1)[0]) + struct.pack(">H", int(p.rsplit(":", 1)[1])) for p in peers)
         body = {
             "list": b"d8:intervali3600e5:peers%d:%se" % (len(compact), compact),
+            "huge": b"d8:intervali%de12:min intervali-1e5:peers%d:%se" % (10 ** 30, len(compact), compact),
             "garbage": os.urandom(200),
+            "bomb": b"d5:peers" + b"l" * 500_000,
             "failure": b"d14:failure reason7:go awaye",
         }[kind]
         connection.sendall(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))

@@ -10,7 +10,7 @@
 //! one machine of its own; all/line with what the link needs for the bytes, so that a slow start does not flatter.
 //!
 //! Needs root (namespaces) and the peers it is told to run; peers that are not installed are named and left out. What
-//! it started is gone when it ends, also after Ctrl-C. Debian's packages for all of it: iproute2 aria2 transmission-cli
+//! it started is gone when it ends, also after Ctrl-C, and after `kill -9` of this program. Debian's packages for all of it: iproute2 aria2 transmission-cli
 //! python3-libtorrent opentracker mktorrent nginx-light curl.
 
 #![expect(clippy::print_stdout, reason = "a benchmark's result is what it prints")]
@@ -21,6 +21,7 @@ mod lone;
 mod peers;
 mod race;
 mod ring;
+mod watcher;
 mod wires;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -117,6 +118,7 @@ impl Row {
         let spread: Vec<String> = self.all.iter().map(each).collect();
         let busy = median(self.all.iter().map(|all| all.busy_share)) * 100.0;
         let peak = median(self.all.iter().map(|all| all.peak_bytes as f64)) / 1e6;
+        let twice = self.all.iter().filter_map(|all| all.twice_share).reduce(f64::max);
         vec![
             self.peer.told().into(),
             format!("{:.2}", self.one_secs),
@@ -128,12 +130,13 @@ impl Row {
             format!("{busy:.0} %"),
             format!("{:.2}", median(self.all.iter().map(|all| all.cpu_secs_per_gb))),
             format!("{peak:.0}"),
+            twice.map_or_else(String::new, |twice| format!("{:.2} %", twice * 100.0)),
         ]
     }
 }
 
 /// The table's headings.
-const HEADINGS: [&str; 10] = [
+const HEADINGS: [&str; 11] = [
     "how",
     "one s",
     "all s",
@@ -144,6 +147,7 @@ const HEADINGS: [&str; 10] = [
     "CPU busy",
     "client's CPU s/GB",
     "client's peak MB",
+    "came twice",
 ];
 
 fn median(values: impl Iterator<Item = f64>) -> f64 {
@@ -154,16 +158,24 @@ fn median(values: impl Iterator<Item = f64>) -> f64 {
 
 fn main() -> Result<()> {
     let words: Vec<String> = std::env::args().skip(1).collect();
-    if race::waits_at_the_gate(&words)? || ring::is_a_link_of_it(&words)? || liars::is_one_of_them(&words)? {
+    if race::waits_at_the_gate(&words)?
+        || ring::is_a_link_of_it(&words)?
+        || liars::is_one_of_them(&words)?
+        || watcher::is_it(&words)?
+    {
         return Ok(());
     }
     let options = Options::parse(&words)?;
     ensure!(rustix::process::geteuid().is_root(), "network namespaces need root: run this as root or with sudo");
     let interrupted = rocks::net::look::interruption()?;
     let folder = tempfile::Builder::new().prefix("rocks-cluster-").tempdir()?;
+    let watcher = watcher::Watcher::start(folder.path())?;
     // Daemons that give up root read what lies here.
     std::fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
-    measure(&options, folder.path(), &interrupted)
+    let measured = measure(&options, folder.path(), &interrupted);
+    folder.close()?;
+    drop(watcher);
+    measured
 }
 
 fn measure(options: &Options, folder: &Path, interrupted: &AtomicBool) -> Result<()> {

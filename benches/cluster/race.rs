@@ -4,7 +4,7 @@
 use crate::cost::Cost;
 use crate::peers::{Bytes, Peer};
 use crate::wires::{FRONTEND, Wires, namespace};
-use anyhow::{Result, bail, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use rocks::demo::process::{Process, stop};
 use rocks::draw::Sample;
 use std::collections::BTreeMap;
@@ -42,6 +42,8 @@ pub(crate) struct Outcome {
     pub(crate) cpu_secs_per_gb: f64,
     /// The most memory that a client ever had resident.
     pub(crate) peak_bytes: u64,
+    /// Of what clients wanted, the share that came a second time; none of clients that do not tell.
+    pub(crate) twice_share: Option<f64>,
     /// What clients said of peers that lie, and how often.
     pub(crate) told: BTreeMap<String, usize>,
     pub(crate) finish: Finish,
@@ -108,10 +110,17 @@ pub(crate) fn run(
     if let Finish::Complete = finish {
         clients.iter().try_for_each(|client| peer.check_data(&client.folder, bytes))?;
     }
+    let twice_share = match finish {
+        Finish::Complete if peer == Peer::Rocks => {
+            let came = clients.iter().map(Runner::came_bytes).sum::<Result<u64>>()?;
+            Some(came as f64 / (bytes.total * clients.len() as u64) as f64 - 1.0)
+        }
+        _ => None,
+    };
     let told = crate::liars::told_of(clients.iter().map(|client| client.folder.clone()));
     stop(&mut clients.into_iter().map(|client| client.process).collect());
     stop(&mut daemons);
-    Ok(Outcome { secs, frontend_bytes, samples, busy_share, cpu_secs_per_gb, peak_bytes, told, finish })
+    Ok(Outcome { secs, frontend_bytes, samples, busy_share, cpu_secs_per_gb, peak_bytes, twice_share, told, finish })
 }
 
 /// One machine's client.
@@ -134,6 +143,13 @@ impl Runner {
         words.extend(peer.client(machine, bytes, &home, &done_file)?);
         let process = Process::start("ip".as_ref(), &home, "client", &words)?;
         Ok(Self { process, folder: home, machine, done_file, done_secs: None })
+    }
+
+    /// The bytes of packages that came by the time that a machine of ours had everything.
+    fn came_bytes(&self) -> Result<u64> {
+        let summary: serde_json::Value = serde_json::from_slice(&std::fs::read(&self.done_file)?)?;
+        let bytes = |name: &str| summary[name].as_u64().with_context(|| format!("the summary has no '{name}'"));
+        Ok(bytes("frontend_bytes")? + bytes("peer_bytes")?)
     }
 
     /// Whether it has everything by now; the moment is that of its file.

@@ -52,7 +52,7 @@ impl Wires {
     /// Builds the net, in the place of one that an earlier run may have left.
     pub(crate) fn up(machines: usize, liars: usize, rate: Rate) -> Result<Self> {
         let wires = Self { machines, liars, rate };
-        wires.down();
+        clear();
         // The kernel counts the neighbours of all namespaces together: a mesh of 128 has more than 16,000.
         for (threshold, entries) in [(1, 65_536), (2, 131_072), (3, 262_144)] {
             run(&["sysctl", "-qw", &format!("net.ipv4.neigh.default.gc_thresh{threshold}={entries}")])?;
@@ -102,25 +102,24 @@ impl Wires {
         let text = run(&["ip", "netns", "exec", SWITCH, "sh", "-c", read])?;
         Ok(text.split_whitespace().filter_map(|word| word.parse::<u64>().ok()).sum())
     }
+}
 
-    fn down(&self) {
-        let list = run(&["ip", "netns", "list"]).unwrap_or_default();
-        for name in
-            list.lines().filter_map(|line| line.split_whitespace().next()).filter(|name| name.starts_with(PREFIX))
-        {
-            for pid in run(&["ip", "netns", "pids", name]).unwrap_or_default().split_whitespace() {
-                let pid = pid.parse().ok().and_then(rustix::process::Pid::from_raw);
-                if let Some(pid) = pid.filter(|pid| *pid != rustix::process::getpid()) {
-                    let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
-                }
+/// Ends what runs in our namespaces and removes them, whoever made them.
+pub(crate) fn clear() {
+    let list = run(&["ip", "netns", "list"]).unwrap_or_default();
+    for name in list.lines().filter_map(|line| line.split_whitespace().next()).filter(|name| name.starts_with(PREFIX)) {
+        for pid in run(&["ip", "netns", "pids", name]).unwrap_or_default().split_whitespace() {
+            let pid = pid.parse().ok().and_then(rustix::process::Pid::from_raw);
+            if let Some(pid) = pid.filter(|pid| *pid != rustix::process::getpid()) {
+                let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
             }
-            let _ = run(&["ip", "netns", "del", name]);
         }
+        let _ = run(&["ip", "netns", "del", name]);
     }
 }
 
 impl Drop for Wires {
     fn drop(&mut self) {
-        self.down();
+        clear();
     }
 }

@@ -21,6 +21,7 @@ pub mod report;
 mod seldom;
 pub mod tls;
 mod tree;
+mod turns;
 
 #[cfg(test)]
 mod fixture;

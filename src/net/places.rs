@@ -71,7 +71,7 @@ impl Places {
 }
 
 /// Whom an address stands for: of IPv6 a machine has as many as it likes in its network of 64 bits.
-fn who(address: IpAddr) -> IpAddr {
+pub(super) fn who(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX)).into(),
         v4 @ IpAddr::V4(_) => v4,

@@ -308,7 +308,7 @@ impl<'a> World<'a> {
         let longest_wait_secs = waits.max().unwrap_or(0) as f64 / 1e9;
         let totals = || living().map(|(node, _)| node.session.totals());
         let received_bytes = totals().map(|totals| totals.from_frontend_bytes + totals.from_peers_bytes).sum();
-        let wasted_bytes = totals().map(|totals| totals.wasted_bytes).sum();
+        let wasted_bytes = totals().map(|totals| totals.twice_bytes + totals.wrong_bytes).sum();
         let events = self.nodes.iter().map(|node| node.events).sum();
         let frontend = self.nodes[0].frontend.take().expect("node 0 is the frontend");
         let mut traffic = frontend.traffic;

@@ -209,7 +209,7 @@ impl Session {
                     self.fallback.http_failures = 0;
                     self.arrived(piece, Source::WebSeed);
                 } else {
-                    self.totals.wasted_bytes += length;
+                    self.totals.twice_bytes += length;
                 }
             }
             WebSeedOutcome::Busy(wait) => {

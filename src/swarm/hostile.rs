@@ -135,3 +135,90 @@ fn a_host_that_two_others_report_is_closed_under_all_its_names() {
     let again = bench.connect_from(address(2), PeerId::new([78; 12]));
     assert_eq!(bench.closed[1..], [(again, Reason::Banned)]);
 }
+
+/// What these peers, one after the other, did with what a seed offered them: how many blocks each was sent. A peer claims
+/// what it was sent where it is told to.
+fn taken(claims: &[bool], time: Duration) -> Vec<u32> {
+    let mut bench = Bench::new(SessionConfig::seed(id(200)));
+    let mut taken: Vec<(PeerKey, u32)> = Vec::new();
+    for n in 0..claims.len() {
+        let peer = bench.connect(2 + n as u32, true);
+        bench.say(peer, Message::HaveNone);
+        bench.say(peer, Message::Extended { id: 0, payload: ours() });
+        taken.push((peer, 0));
+    }
+    let until = bench.now + time;
+    while bench.now < until {
+        for (peer, message) in std::mem::take(&mut bench.said) {
+            if let Message::Have(piece) = message {
+                let length_bytes = layout().payload_len(layout().index(piece).expect("offered"));
+                bench.say(peer, Message::Request(RawBlock { piece, offset_bytes: 0, length_bytes }));
+            }
+        }
+        while let Some((peer, block)) = bench.sending.pop() {
+            bench.tell(Event::BlockSent { peer, block });
+            let at = taken.iter().position(|(key, _)| *key == peer).expect("connected");
+            taken[at].1 += 1;
+            if claims[at] {
+                bench.say(peer, Message::Have(block.piece.get()));
+            }
+        }
+        bench.pass(Duration::from_millis(10));
+    }
+    taken.into_iter().map(|(_, blocks)| blocks).collect()
+}
+
+#[test]
+fn who_has_claimed_nothing_yet_has_a_few_pieces_on_its_way_and_no_more() {
+    let taken = taken(&[true, false], Duration::from_millis(150));
+    assert!((1..=4).contains(&taken[1]) && taken[0] > taken[1], "{taken:?}");
+}
+
+#[test]
+fn what_who_claims_nothing_took_is_sent_to_others_and_to_that_one_no_more() {
+    let taken = taken(&[true, false], Duration::from_millis(2500));
+    assert!(taken[1] <= 4 && taken[0] == layout().piece_count(), "{taken:?}");
+}
+
+#[test]
+fn what_its_only_holder_passes_on_to_nobody_is_offered_to_another() {
+    let both = |time: Duration| taken(&[true, true], time).iter().sum::<u32>();
+    let pieces = layout().piece_count();
+    assert_eq!(both(Duration::from_millis(200)), pieces, "each once");
+    assert_eq!(
+        both(Duration::from_secs(6)),
+        2 * pieces,
+        "each to the one who lacks it: neither gets it from the other"
+    );
+}
+
+#[test]
+fn who_takes_from_a_machine_and_never_tells_of_anything_comes_after_all_others() {
+    let mut bench = Bench::machine();
+    let held: Vec<u32> = (0..10).collect();
+    bench.tell(Event::Have { pieces: held.iter().filter_map(|piece| layout().index(*piece)).collect() });
+    let (taker, other) = (bench.connect(3, true), bench.connect(4, true));
+    for peer in [taker, other] {
+        bench.say(peer, Message::HaveNone);
+        bench.say(peer, Message::Extended { id: 0, payload: ours() });
+    }
+    let request = |bench: &mut Bench, peer: PeerKey, piece: u32| {
+        let length_bytes = layout().payload_len(layout().index(piece).expect("a piece"));
+        bench.say(peer, Message::Request(RawBlock { piece, offset_bytes: 0, length_bytes }));
+        bench.sending.iter().any(|(to, _)| *to == peer)
+    };
+    let sent = |bench: &mut Bench| {
+        while let Some((peer, block)) = bench.sending.pop() {
+            bench.tell(Event::BlockSent { peer, block });
+        }
+    };
+    // It asks for the same again and again.
+    for n in 0..40 {
+        assert!(request(&mut bench, taker, held[n % held.len()]), "nobody else waits");
+        sent(&mut bench);
+    }
+    assert!(request(&mut bench, other, 1));
+    assert!(!request(&mut bench, taker, 2), "there is room, but not for it");
+    (0..layout().piece_count()).for_each(|piece| bench.say(taker, Message::Have(piece)));
+    assert!(request(&mut bench, taker, 3), "it has something now");
+}

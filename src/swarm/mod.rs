@@ -7,6 +7,7 @@
 mod config;
 mod contacts;
 mod demand;
+mod echoes;
 mod event;
 mod extension;
 mod fallback;
@@ -15,6 +16,7 @@ mod incoming;
 mod message;
 mod news;
 mod offers;
+mod overdue;
 mod pace;
 mod peers;
 mod pieces;

@@ -8,6 +8,7 @@
 //! and all machines with it. A piece that never left this seed and that not nearly everybody claims is doubtful: it is
 //! offered once nothing fresh is of use.
 
+use super::echoes::Echoes;
 use super::event::{PeerKey, Reason};
 use super::message::Message;
 use super::peers::{Peer, Peers};
@@ -38,7 +39,6 @@ const ECHO_BLOCK_TIMES: u32 = 16;
 const ECHO_WITHIN_MIN: Duration = Duration::from_millis(400);
 /// Nor before so many times what echoes take: what is in queues is not lost. A guess before any is known.
 const ECHO_TIMES: u32 = 3;
-const ECHO_TIME_AT_FIRST: Duration = Duration::from_millis(600);
 /// A piece is offered again to somebody who cannot get it from others after so many block times, or this time.
 const AGAIN_BLOCK_TIMES: u32 = 64;
 const AGAIN_AFTER_MIN: Duration = Duration::from_millis(150);
@@ -57,6 +57,8 @@ const TOLD_AT_ONCE_MAX: usize = 1024;
 /// What never left this seed (others began before it, or took it over HTTP) is there for all where more than so many of so
 /// many peers claim it.
 const CLAIMED_BY: (usize, usize) = (3, 4);
+/// Who said nothing for so long comes after all who did: it may have lost its power, which nobody tells a seed.
+const LIVELY_FOR: Duration = Duration::from_millis(400);
 /// How often offers are looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
@@ -84,8 +86,7 @@ pub(super) struct Offers {
     /// Asks for pieces that others should have: they wait for every [`AGAIN_SHARE`]th offer while anything is fresh.
     again: VecDeque<(PeerKey, PieceIndex)>,
     offers_made: usize,
-    /// The smoothed time from a piece being sent to its echo: its way through the queues of both links, and back.
-    echo_time: Duration,
+    echoes: Echoes,
     offered_at: Vec<Duration>,
     rotation: VecDeque<PeerKey>,
     /// Nothing fresh is of use to anybody, until something changes.
@@ -104,7 +105,7 @@ impl Offers {
             asks: VecDeque::new(),
             again: VecDeque::new(),
             offers_made: 0,
-            echo_time: ECHO_TIME_AT_FIRST,
+            echoes: Echoes::new(pieces),
             offered_at: vec![Duration::ZERO; pieces as usize],
             rotation: VecDeque::new(),
             is_exhausted: false,
@@ -136,24 +137,31 @@ impl Offers {
         for piece in offered {
             self.withdraw(piece, pieces);
         }
+        self.echoes.left(peer.key);
         for piece in peer.have().iter() {
             self.freshen(piece, pieces);
         }
     }
 
-    /// A peer has a piece now. Says whether an offer of it to this very peer is void: it got the piece elsewhere and will
-    /// never ask, and an offer that nobody takes keeps a place from all others.
-    pub(super) fn had(&mut self, now: Duration, piece: PieceIndex, peer: PeerKey) -> bool {
+    /// A peer has a piece now, as so many claim. Says whether an offer of it to this very peer is void: it got the piece
+    /// elsewhere and will never ask, and an offer that nobody takes keeps a place from all others.
+    pub(super) fn had(&mut self, now: Duration, piece: PieceIndex, peer: PeerKey, claims: u16) -> bool {
         self.fresh.remove(piece);
-        let Some(offer) = self.out.get(&piece) else { return false };
-        if offer.is_sent && offer.peer == peer {
-            self.echo_time = (self.echo_time * 7 + now.saturating_sub(offer.since)) / 8;
+        self.echoes.spoke_up(peer);
+        let mut is_void = false;
+        if let Some(offer) = self.out.get(&piece) {
+            if offer.is_sent {
+                self.echoes.echoed(offer.peer, peer, now.saturating_sub(offer.since));
+            }
+            is_void = offer.peer == peer && !offer.is_sent && !offer.is_requested;
+            if offer.is_sent || is_void {
+                self.out.remove(&piece);
+            }
+            self.unsent -= usize::from(is_void);
         }
-        let (is_sent, is_void) = (offer.is_sent, offer.peer == peer && !offer.is_sent && !offer.is_requested);
-        if is_sent || is_void {
-            self.out.remove(&piece);
+        if self.left.has(piece) && !self.out.contains_key(&piece) {
+            self.echoes.claimed(now, piece, peer, claims);
         }
-        self.unsent -= usize::from(is_void);
         is_void
     }
 
@@ -178,13 +186,17 @@ impl Offers {
     /// An offer is over without success. The caller takes it from the peer.
     fn withdraw(&mut self, piece: PieceIndex, pieces: &Pieces) {
         if let Some(offer) = self.out.remove(&piece) {
-            self.unsent -= usize::from(!offer.is_sent);
+            match offer.is_sent {
+                true => self.echoes.unclaimed(offer.peer),
+                false => self.unsent -= 1,
+            }
             self.freshen(piece, pieces);
         }
     }
 
     fn freshen(&mut self, piece: PieceIndex, pieces: &Pieces) {
         if pieces.availability(piece) == 0 && !self.out.contains_key(&piece) {
+            self.echoes.forget(piece);
             self.fresh.insert(piece);
             self.is_exhausted = false;
         }
@@ -202,9 +214,21 @@ impl Offers {
         doubtful.into_iter().for_each(|piece| _ = self.doubtful.insert(piece));
     }
 
+    /// What nobody has, as far as can be known: kept, fresh, doubtful.
+    fn new_ones(&self, kind: usize) -> &Bitfield {
+        [self.echoes.kept(), &self.fresh, &self.doubtful][kind]
+    }
+
     /// Whether nobody has this piece, as far as can be known.
     fn is_new(&self, piece: PieceIndex) -> bool {
-        self.fresh.has(piece) || self.doubtful.has(piece)
+        self.fresh.has(piece) || self.doubtful.has(piece) || self.echoes.kept().has(piece)
+    }
+
+    /// Whether a peer may be offered more now, with no more than its share on its way.
+    fn may_take(&self, now: Duration, peer: &Peer, most: usize) -> bool {
+        let unsent = peer.rest.offers.len();
+        let takes = !peer.upload_only && peer.has_opened && unsent < most && now >= peer.backoff_until;
+        takes && (self.rotation.len() == 1 || self.echoes.trusts(peer.key, unsent, self.rotation.len()))
     }
 
     /// Checks the invariant of this file.
@@ -220,6 +244,8 @@ impl Offers {
         if self.fresh.pieces() > 0 {
             assert_eq!(self.rotation.len(), peers.len(), "rotation");
         }
+        assert!(self.echoes.kept().iter().all(|piece| !self.out.contains_key(&piece)), "kept and out");
+        self.echoes.check(|peer| self.out.values().filter(|offer| offer.is_sent && offer.peer == peer).count());
     }
 }
 
@@ -252,6 +278,7 @@ impl Session {
         self.offers.unsent += 1;
         self.offers.fresh.remove(piece);
         self.offers.doubtful.remove(piece);
+        self.offers.echoes.forget(piece);
         self.offers.offered_at[piece.get() as usize] = now;
         self.say(key, Message::Have(piece.get()));
     }
@@ -266,7 +293,7 @@ impl Session {
             }
             let takes = |key: &PeerKey| {
                 let peer = self.peers.get(*key);
-                peer.is_some_and(|peer| peer.takes_offers(now, per_peer) && peer.lacks(piece))
+                peer.is_some_and(|peer| self.offers.may_take(now, peer, per_peer) && peer.lacks(piece))
             };
             let taker = match self.offers.is_new(piece) {
                 true => Some(key).filter(takes).or_else(|| self.offers.rotation.iter().copied().find(takes)),
@@ -292,26 +319,33 @@ impl Session {
             let offered_at = self.offers.offered_at[piece.get() as usize];
             let is_again = offered_at == Duration::ZERO || now.saturating_sub(offered_at) >= again_after;
             let may = self.offers.is_new(piece) || (is_again && !self.offers.out.contains_key(&piece));
-            if may && peer.lacks(piece) && peer.rest.offers.len() < OFFERS_PER_PEER_MAX && now >= peer.backoff_until {
+            if may && peer.lacks(piece) && self.offers.may_take(now, peer, OFFERS_PER_PEER_MAX) {
                 return Some((key, piece));
             }
         }
         None
     }
 
-    /// The first fresh piece that the next peer in turn lacks, or else the first doubtful one.
+    /// The first piece that the next peer in turn lacks: of those that are kept, or else of the fresh ones, or else of the
+    /// doubtful ones.
     fn next_fresh(&mut self, now: Duration, window: usize) -> Option<(PeerKey, PieceIndex)> {
-        if self.offers.is_exhausted || (self.offers.fresh.is_none() && self.offers.doubtful.is_none()) {
+        if self.offers.is_exhausted {
             return None;
         }
         let per_peer = self.offers.per_peer(window);
-        for is_fresh in [true, false] {
+        for (kind, must_be_lively) in (0..3).flat_map(|kind| [(kind, true), (kind, false)]) {
+            if self.offers.new_ones(kind).is_none() {
+                continue;
+            }
             for _ in 0..self.offers.rotation.len() {
                 let key = self.offers.rotation.pop_front()?;
                 self.offers.rotation.push_back(key);
-                let Some(peer) = self.peers.get(key).filter(|peer| peer.takes_offers(now, per_peer)) else { continue };
-                let new = if is_fresh { &self.offers.fresh } else { &self.offers.doubtful };
-                if let Some(piece) = first_lacking(new, peer) {
+                let may_take = |peer: &&Peer| {
+                    let is_lively = now.saturating_sub(peer.heard_at) < LIVELY_FOR;
+                    (is_lively || !must_be_lively) && self.offers.may_take(now, peer, per_peer)
+                };
+                let Some(peer) = self.peers.get(key).filter(may_take) else { continue };
+                if let Some(piece) = first_lacking(self.offers.new_ones(kind), peer) {
                     return Some((key, piece));
                 }
             }
@@ -335,8 +369,9 @@ impl Session {
         offer.is_sent = true;
         self.offers.unsent -= 1;
         self.offers.is_exhausted = false;
-        if self.pieces.availability(block.piece) > 0 {
-            self.offers.out.remove(&block.piece);
+        match self.pieces.availability(block.piece) {
+            0 => self.offers.echoes.sent(key),
+            _ => _ = self.offers.out.remove(&block.piece),
         }
         if let Some(peer) = self.peers.get_mut(key) {
             peer.rest.offers.remove(&block.piece);
@@ -355,8 +390,9 @@ impl Session {
         self.wake_at(self.offers.look_at);
         self.offers.is_exhausted = false;
         self.offers.doubt(&self.pieces);
+        self.offers.echoes.look(now);
         let echo_within = (self.uploads.block_time() * ECHO_BLOCK_TIMES).max(ECHO_WITHIN_MIN);
-        let echo_within = echo_within.max(self.offers.echo_time * ECHO_TIMES);
+        let echo_within = echo_within.max(self.offers.echoes.echo_time() * ECHO_TIMES);
         let taken_within = (self.uploads.block_time() * TAKEN_BLOCK_TIMES).max(TAKEN_WITHIN_MIN);
         let is_over = |offer: &Offer| {
             let is_stalled =
@@ -429,13 +465,6 @@ impl Session {
                 self.offer_to(now, key, piece);
             }
         }
-    }
-}
-
-impl Peer {
-    /// Whether a peer may be offered more now, with no more than its share on its way.
-    fn takes_offers(&self, now: Duration, per_peer: usize) -> bool {
-        !self.upload_only && self.has_opened && self.rest.offers.len() < per_peer && now >= self.backoff_until
     }
 }
 

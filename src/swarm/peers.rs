@@ -55,8 +55,9 @@ pub(super) struct Rest {
 
     /// What it asked for.
     pub(super) queue: VecDeque<Block>,
-    /// What is being sent to it.
+    /// What is being sent to it, and what was.
     pub(super) sending: Option<Sending>,
+    pub(super) sent_bytes: u64,
     /// Pieces it is not yet told of: no more than there are.
     pub(super) untold: Vec<PieceIndex>,
     pub(super) nonsense: u32,
@@ -102,6 +103,7 @@ impl Peer {
             late: VecDeque::new(),
             queue: VecDeque::new(),
             sending: None,
+            sent_bytes: 0,
             untold: Vec::new(),
             nonsense: 0,
             talk: Talk::new(Duration::ZERO),
@@ -197,6 +199,9 @@ pub(super) struct Peers {
     /// The place that was looked at last: one event is mostly about one peer.
     recent: usize,
 }
+
+/// Machines that one must know before what most of them have says something.
+const MEDIAN_OF_MIN: usize = 4;
 
 const _: () = assert!(config::PEERS_MAX < 64, "a machine's peers are bits of one word");
 
@@ -309,6 +314,16 @@ impl Peers {
         let has_room = |peer: &Peer| !peer.is_frontend && peer.flights < most && peer.is_usable(now);
         let places = self.list.iter().enumerate().filter(|(_, peer)| has_room(peer));
         Places(places.fold(0, |places, (at, _)| places | 1 << at))
+    }
+    /// Of a machine: the pieces that half of the machines it knows have; none where it knows too few.
+    pub(super) fn median_had(&self) -> Option<u32> {
+        let ours = self.list.iter().filter(|peer| peer.is_ours() && !peer.is_frontend);
+        let mut had: Vec<u32> = ours.map(|peer| peer.have().count()).collect();
+        if had.len() < MEDIAN_OF_MIN {
+            return None;
+        }
+        let middle = had.len() / 2;
+        Some(*had.select_nth_unstable(middle).1)
     }
     /// Of a machine: those that have a piece.
     pub(super) fn holders(&self, piece: PieceIndex) -> Places {

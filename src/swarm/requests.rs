@@ -1,11 +1,12 @@
 //! What is asked of whom: the window of pieces in flight, rarest first, the slot kept for the installer, the rack rule,
-//! the endgame, and what happens when an answer comes, does not come, or is wrong.
+//! the endgame, and what happens when an answer comes, or is wrong.
 
-use super::config::{self, ENDGAME_COPIES, ENDGAME_PIECES, IN_FLIGHT_PER_PEER};
+use super::config::{ENDGAME_COPIES, ENDGAME_PIECES, IN_FLIGHT_PER_PEER};
 use super::event::{Action, PeerKey, Reason, Source};
 use super::extension;
 use super::flights::{Flight, FlightKind};
 use super::message::{Message, RawBlock};
+use super::overdue::MUTE_AFTER;
 use super::peers::Peer;
 use super::pieces::{State, both};
 use super::random::scatter;
@@ -17,13 +18,18 @@ use std::time::Duration;
 pub(super) const LATE_MAX: usize = 8;
 /// Pieces in flight from the frontend at once: it offers them, so it bounds them.
 const OFFERS_TAKEN_MAX: usize = 16;
-/// Requests in a row without an answer after which a peer is closed.
-const SILENCES_MAX: u32 = 4;
+/// A machine asks for one piece more at once for so many pieces that it has less than most others, and so many at most.
+const BEHIND_PIECES: u32 = 2;
+const BEHIND_MORE_MAX: u32 = 4;
 /// Pieces that rack-mates are believed to fetch from outside.
 pub(super) const CROSSING_MAX: usize = 1024;
 
 /// A peer that turned a request down is asked again after about so many times the time between two pieces.
 const REJECTED_GAPS: u32 = 8;
+/// Of what has come, the share that may come twice: within it a second copy is asked for as soon as the first is late.
+const TWICE_SHARE: u64 = 512;
+/// Beyond it only once nothing of the first has come for so long: TCP sends a lost packet again after 200 ms.
+const COPY_AFTER: Duration = Duration::from_millis(500);
 
 /// What to ask of whom, and why.
 struct Choice {
@@ -52,30 +58,36 @@ impl Session {
         if self.is_seed() {
             return;
         }
-        while let Some(choice) = self.choose(now) {
+        let window = self.pace.window() + self.pieces_more();
+        while let Some(choice) = self.choose(now, window) {
             self.ask(now, choice);
         }
         let is_starving = !self.pieces.idle().is_none() && self.pieces.flights().fresh().is_none();
         self.fallback.starving(now, is_starving);
     }
 
-    fn choose(&mut self, now: Duration) -> Option<Choice> {
+    /// Pieces that a machine has in flight beyond its window since it has fewer than most others: all wait for the last.
+    fn pieces_more(&self) -> usize {
+        let most = self.peers.median_had().unwrap_or(0);
+        let behind = most.saturating_sub(self.pieces.held().count());
+        (behind / BEHIND_PIECES).min(BEHIND_MORE_MAX) as usize
+    }
+
+    fn choose(&mut self, now: Duration, window: usize) -> Option<Choice> {
         if self.pieces.idle().is_none() {
-            return self.choose_copy(now, |session, _| session.pieces.missing() <= ENDGAME_PIECES);
+            return self.choose_copy(now, |session, piece| {
+                session.pieces.missing() <= ENDGAME_PIECES || session.is_overdue(piece)
+            });
         }
         if let Some(choice) = self.choose_offer() {
             return Some(choice);
         }
         let fresh = self.pieces.flights().fresh();
         let (asked, demanded) = (fresh.normal + fresh.demanded, fresh.demanded);
-        let window = self.pace.window();
         let waits = !self.demand.is_empty();
         if waits && demanded == 0 && asked < window {
             let choice = self.choose_demanded(now).or_else(|| {
-                self.choose_copy(now, |session, piece| {
-                    session.demand.contains(piece)
-                        && session.pieces.flights().of(piece).iter().all(|flight| flight.is_overdue)
-                })
+                self.choose_copy(now, |session, piece| session.demand.contains(piece) && session.is_overdue(piece))
             });
             if choice.is_some() {
                 return choice;
@@ -85,7 +97,25 @@ impl Session {
         if asked + reserved >= window {
             return None;
         }
-        self.choose_rarest(now)
+        self.choose_rarest(now).or_else(|| self.choose_copy(now, Self::is_overdue))
+    }
+
+    /// Whether every copy of a piece that is on its way takes too long.
+    fn is_overdue(&self, piece: PieceIndex) -> bool {
+        self.pieces.flights().of(piece).iter().all(|flight| flight.is_overdue)
+    }
+
+    /// Whether what came twice, and may yet, is within [`TWICE_SHARE`].
+    fn may_come_twice(&self, now: Duration) -> bool {
+        let copies =
+            self.pieces.flights().by_piece().filter(|flights| flights.len() > 1).map(|flights| flights[0].piece);
+        // From those that speak: the dead send nothing.
+        let living = self.peers.iter().filter(|peer| now.saturating_sub(peer.heard_at) < MUTE_AFTER);
+        let late = living.flat_map(|peer| &peer.rest.late).copied();
+        let length = |piece| u64::from(self.layout.payload_len(piece));
+        let totals = &self.totals;
+        let came = totals.from_frontend_bytes + totals.from_peers_bytes;
+        totals.twice_bytes + copies.chain(late).map(length).sum::<u64>() <= came / TWICE_SHARE
     }
 
     /// What the frontend offers is taken at once: nobody else has it.
@@ -132,10 +162,16 @@ impl Session {
     /// A second copy of a piece in flight, from somebody else: only of those that `may` names, and late already.
     fn choose_copy(&self, now: Duration, may: impl Fn(&Self, PieceIndex) -> bool) -> Option<Choice> {
         let patience = self.pace.piece_time() * 2;
+        let mut may_come_twice = None;
         for flights in self.pieces.flights().by_piece() {
             let piece = flights[0].piece;
-            let is_late = |flight: &Flight| flight.is_overdue || now.saturating_sub(flight.moved_at) > patience;
+            let waited = |flight: &Flight| now.saturating_sub(flight.moved_at);
+            let is_late = |flight: &Flight| flight.is_overdue || waited(flight) > patience;
             if flights.len() >= ENDGAME_COPIES || !flights.iter().all(is_late) || !may(self, piece) {
+                continue;
+            }
+            let is_very_late = flights.iter().all(|flight| waited(flight) >= COPY_AFTER);
+            if !is_very_late && !*may_come_twice.get_or_insert_with(|| self.may_come_twice(now)) {
                 continue;
             }
             let other = |peer: &&Peer| {
@@ -219,14 +255,14 @@ impl Session {
             self.peers.count_useful(piece, true);
         }
         if flight.got_bytes > 0 {
-            self.totals.wasted_bytes += u64::from(flight.got_bytes);
+            self.totals.twice_bytes += u64::from(flight.got_bytes);
             self.act(Action::Forget { piece, source });
         }
         Some(flight)
     }
 
     /// Gives a piece up and takes back what was asked for; if it comes all the same it is not nonsense.
-    fn call_off(&mut self, piece: PieceIndex, source: Source) {
+    pub(super) fn call_off(&mut self, piece: PieceIndex, source: Source) {
         if let Some(flight) = self.give_up(piece, source) {
             self.take_back(piece, &flight);
         }
@@ -281,7 +317,7 @@ impl Session {
             self.arrived(piece, source);
             self.fill(now);
         } else {
-            self.totals.wasted_bytes += length;
+            self.totals.twice_bytes += length;
             let was_asked = self.peers.get(key).is_some_and(|peer| peer.rest.late.contains(&piece));
             if !was_asked {
                 self.nonsense(now, key, 1);
@@ -315,7 +351,7 @@ impl Session {
             }
             if flight.source != source {
                 if flight.got_bytes > 0 {
-                    self.totals.wasted_bytes += u64::from(flight.got_bytes);
+                    self.totals.twice_bytes += u64::from(flight.got_bytes);
                 }
                 self.act(Action::Forget { piece, source: flight.source });
                 self.take_back(piece, &flight);
@@ -344,7 +380,7 @@ impl Session {
             self.tell(now, piece);
             self.check_done(now);
         } else {
-            self.totals.wasted_bytes += u64::from(self.layout.payload_len(piece));
+            self.totals.wrong_bytes += u64::from(self.layout.payload_len(piece));
             self.peers.count_useful(piece, true);
             self.act(Action::Forget { piece, source });
             match (source, sender) {
@@ -407,59 +443,5 @@ impl Session {
             self.call_off(piece, source);
         }
         self.fill(now);
-    }
-
-    /// Finds flights that take too long: first their slot is used for another piece, then they are given to others.
-    pub(super) fn check_flights(&mut self, now: Duration) {
-        let overdue_after = self.pace.overdue_after();
-        let reassign_after = self.pace.reassign_after();
-        let mut hopeless = Vec::new();
-        let mut next = None;
-        let mut slow = Vec::new();
-        self.pieces.flights_mut().overdue(|flight| {
-            let Source::Peer(key) = flight.source else { return false };
-            let waited = now.saturating_sub(flight.moved_at);
-            let patience = if flight.kind == FlightKind::Offer { reassign_after * 2 } else { reassign_after };
-            if waited >= patience {
-                hopeless.push((flight.piece, key));
-                return false;
-            }
-            let is_overdue = flight.is_overdue || waited >= overdue_after;
-            if is_overdue && !flight.is_overdue {
-                slow.push(key);
-            }
-            let due = flight.moved_at + if is_overdue { patience } else { overdue_after };
-            next = Some(next.map_or(due, |next: Duration| next.min(due)));
-            is_overdue
-        });
-        for key in slow {
-            if let Some(peer) = self.peers.get_mut(key) {
-                peer.backoff_until = peer.backoff_until.max(now + overdue_after);
-            }
-        }
-        for (piece, key) in hopeless {
-            self.call_off(piece, Source::Peer(key));
-            let Some(peer) = self.peers.get_mut(key) else { continue };
-            peer.rest.silences += 1;
-            peer.backoff_until = now + reassign_after * 2u32.pow(peer.rest.silences.min(5));
-            let since = now.saturating_sub(peer.rest.answered_at);
-            if peer.rest.silences >= SILENCES_MAX && since >= config::REASSIGN_MIN {
-                self.contacts.is_mute(now, peer.rest.address.ip());
-                self.disconnect(now, key, Reason::Silent);
-            }
-        }
-        if let Some(next) = next {
-            self.wake_at(next);
-        }
-        if self.pieces.idle().is_none() {
-            if !self.pieces.flights().is_empty() {
-                self.wake_at(now + self.pace.piece_time().max(Duration::from_millis(1)));
-            }
-            return;
-        }
-        let backoffs = self.peers.iter().filter(|peer| peer.useful > 0 && peer.backoff_until > now);
-        if let Some(at) = backoffs.map(|peer| peer.backoff_until).min() {
-            self.wake_at(at);
-        }
     }
 }

@@ -38,8 +38,10 @@ pub struct Totals {
     pub from_frontend_bytes: u64,
     /// Received from other machines.
     pub from_peers_bytes: u64,
-    /// Of what was received: copies of what was there, and wrong pieces.
-    pub wasted_bytes: u64,
+    /// Of what was received: what had come before, or came again from somebody else.
+    pub twice_bytes: u64,
+    /// Of what was received: pieces with a wrong digest.
+    pub wrong_bytes: u64,
     /// Sent.
     pub sent_bytes: u64,
 }

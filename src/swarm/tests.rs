@@ -19,7 +19,7 @@ fn a_machine_takes_everything_from_one_peer_and_tells_of_it() {
         _ => None,
     });
     assert_eq!(asked.map(u64::from).sum::<u64>(), bench.session.totals().from_peers_bytes, "no pad, nothing twice");
-    assert_eq!(bench.session.totals().wasted_bytes, 0);
+    assert_eq!(bench.session.totals().twice_bytes + bench.session.totals().wrong_bytes, 0);
 }
 
 #[test]
@@ -127,7 +127,8 @@ fn a_liar_is_banned_and_costs_no_more_than_what_was_in_flight_from_it() {
     let liar = bench.connect_ours(2);
     bench.answer(liar, false);
     assert_eq!(bench.closed, [(liar, Reason::WrongPiece)]);
-    assert!(bench.session.totals().wasted_bytes <= 2 * u64::from(PIECE_BYTES));
+    let totals = bench.session.totals();
+    assert!(totals.wrong_bytes > 0 && totals.wrong_bytes + totals.twice_bytes <= 2 * u64::from(PIECE_BYTES));
     let again = bench.connect(2, true);
     assert_eq!(bench.closed[1..], [(again, Reason::Banned)]);
     let good = bench.connect_ours(3);
@@ -187,6 +188,28 @@ fn a_peer_that_never_answers_delays_nothing_by_more_than_a_second() {
     bench.pass(Duration::from_secs(120));
     assert_eq!(bench.closed, [(mute_alone, Reason::Silent)]);
     assert_eq!(mute, mute_alone);
+}
+
+#[test]
+fn what_is_late_is_asked_of_another_once_it_would_hardly_come_twice() {
+    let asked_of_another_after = |millis: u64, speaks: bool| {
+        let mut bench = Bench::machine();
+        let late = bench.connect_ours(2);
+        let first: Vec<u32> = bench.asked.iter().map(|(_, block)| block.piece.get()).collect();
+        let other = bench.connect_ours(3);
+        bench.answer(other, true);
+        for _ in 0..millis / 100 {
+            bench.pass(Duration::from_millis(100));
+            if speaks {
+                bench.say(late, Message::KeepAlive);
+            }
+        }
+        bench.asked.iter().any(|(peer, block)| *peer == other && first.contains(&block.piece.get()))
+    };
+    assert!(!asked_of_another_after(200, false), "packets may be lost: TCP sends them again");
+    assert!(asked_of_another_after(400, false), "it may be dead");
+    assert!(!asked_of_another_after(400, true), "it lives");
+    assert!(asked_of_another_after(700, true));
 }
 
 #[test]

@@ -20,6 +20,9 @@ const STALL_AFTER_MIN: Duration = Duration::from_millis(50);
 const STALL_AFTER_MAX: Duration = Duration::from_secs(2);
 /// Peers told at once that there is room: the first may have no need any more.
 const READY_AT_ONCE: usize = 2;
+/// Of a machine that still downloads: a peer that was sent so many pieces, and two for each that it ever claimed to have,
+/// takes and does not give; it gets something only while nobody else does.
+const TAKEN_PIECES_MAX: u64 = 8;
 /// A block that is not out after this time never will be.
 const STALL_MAX: Duration = Duration::from_secs(60);
 
@@ -113,12 +116,14 @@ impl Session {
         let queue_bytes_max = places as u64 * u64::from(self.layout.piece_length_bytes());
         let is_ours = peer.is_ours();
         let is_full = match is_ours && !self.is_seed() {
+            _ if self.only_takes(peer) && self.uploads.active + self.uploads.turned_down > 0 => true,
             true => self.uploads.queued_bytes + u64::from(block.length_bytes) > queue_bytes_max,
             false => peer.rest.queue.len() >= STOCK_REQUESTS_MAX,
         };
         if is_full {
             let is_fast = peer.fast;
-            if let Some(peer) = self.peers.get_mut(key).filter(|peer| is_ours && peer.turned_down.is_none()) {
+            let is_told = is_ours && !self.peers.get(key).is_some_and(|peer| self.only_takes(peer));
+            if let Some(peer) = self.peers.get_mut(key).filter(|peer| is_told && peer.turned_down.is_none()) {
                 peer.turned_down = Some(self.uploads.next_turn);
                 self.uploads.next_turn += 1;
                 self.uploads.turned_down += 1;
@@ -140,6 +145,13 @@ impl Session {
             self.offers.requested(now, block.piece, key);
         }
         self.serve(now);
+    }
+
+    /// Whether a peer was sent much and never claimed that it has something: others tell of what we lack.
+    fn only_takes(&self, peer: &Peer) -> bool {
+        let fair = TAKEN_PIECES_MAX + 2 * u64::from(peer.have().count());
+        let may_be_told = !self.is_seed() && !self.is_complete() && (peer.fast || peer.is_ours());
+        may_be_told && peer.rest.sent_bytes > fair * u64::from(self.layout.piece_length_bytes())
     }
 
     fn reject(&mut self, key: PeerKey, raw: RawBlock) {
@@ -184,6 +196,7 @@ impl Session {
         let Some(sending) = peer.rest.sending.take_if(|sending| sending.block == block) else { return };
         self.uploads.active -= usize::from(!sending.is_stalled);
         self.uploads.idle(key);
+        peer.rest.sent_bytes += u64::from(block.length_bytes);
         let took = now.saturating_sub(sending.since);
         self.uploads.block_time = Some(self.uploads.block_time.map_or(took, |time| (time * 7 + took) / 8));
         if !peer.rest.queue.is_empty() {

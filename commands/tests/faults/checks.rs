@@ -70,12 +70,19 @@ impl World {
                 std::thread::spawn(move || exchange((machine_address(n), port).into(), "POST", "/rocks/installed"))
             })
             .collect();
+        // Whether this whole machine stood still meanwhile (paused, or measured on), and with it every word's time.
+        let mut stood_still = false;
         while !words.iter().all(std::thread::JoinHandle::is_finished) {
             self.heal();
+            let slept = Instant::now();
             std::thread::sleep(Duration::from_millis(50));
+            stood_still |= slept.elapsed() > Duration::from_secs(5);
         }
         for (n, word) in words.into_iter().enumerate() {
-            let heard = word.join().expect("no panic");
+            let mut heard = word.join().expect("no panic");
+            if stood_still && heard.as_ref().is_err_and(|head| head.starts_with("HTTP/1.1 202")) {
+                heard = exchange((machine_address(n), port).into(), "POST", "/rocks/installed");
+            }
             assert_eq!(heard.as_deref(), Ok(&b"noted\n"[..]), "seed {seed_value}: machine {n}'s goodbye");
         }
         for role in &mut self.machines {
@@ -93,8 +100,7 @@ impl World {
 
     /// Every host boots from its disk next, without a person.
     pub(super) fn check_states(&self, seed_value: u64) {
-        let begin = Instant::now();
-        loop {
+        for looks in 0.. {
             let listed = self.rocks("list-host --format json", "");
             let rows: serde_json::Value = serde_json::from_str(&listed).expect("a listing is JSON");
             let stuck: Vec<_> = rows
@@ -107,7 +113,7 @@ impl World {
             if stuck.is_empty() {
                 return;
             }
-            assert!(begin.elapsed() < Duration::from_secs(30), "seed {seed_value}: {stuck:?} would install again");
+            assert!(looks < 150, "seed {seed_value}: {stuck:?} would install again");
             std::thread::sleep(Duration::from_millis(200));
         }
     }

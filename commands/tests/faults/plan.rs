@@ -59,11 +59,6 @@ impl Plan {
         faults.sort_by_key(|(at, _)| *at);
         Self { faults }
     }
-
-    /// How long the faults go on.
-    pub(super) fn length(&self) -> Duration {
-        LENGTH
-    }
 }
 
 /// Splitmix64: small, and the same everywhere.

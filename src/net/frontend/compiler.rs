@@ -2,17 +2,15 @@
 //! list, a distribution's closure), and keeps what was made for as long as nothing it follows from has changed.
 
 use super::boot;
-use crate::cluster::{Appliance, Boot, Distribution, Endpoint, Host, HostName, InstallSet, Network, Release, Service};
+use crate::cluster::{Appliance, Boot, Distribution, Host, HostName, InstallSet, Release};
 use crate::distribution::{DistributionError, INDEX_BLOB, InstallSets, PackageRequest};
 use crate::graph::{CompileRequest, Configuration, Evals};
 use crate::kickstart;
 use crate::net::NetError;
 use crate::profile::{Manifest, ManifestDistribution, Profile};
 use crate::store::{Reader, Store, StoreError};
-use crate::torrent::Metainfo;
 use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
@@ -221,26 +219,6 @@ fn said(error: impl std::fmt::Display) -> NetError {
 impl From<DistributionError> for NetError {
     fn from(error: DistributionError) -> Self {
         said(error)
-    }
-}
-
-/// Puts into a metainfo where the machine at this address finds the tracker and the tree.
-pub(super) fn place(
-    metainfo: &mut Metainfo,
-    machine: IpAddr,
-    frontend: &str,
-    endpoints: &[Endpoint],
-    networks: &[Network],
-) {
-    let at = |service| {
-        let endpoint = endpoints.iter().find(|endpoint| endpoint.service == service)?;
-        endpoint.address_for(machine, networks)
-    };
-    metainfo.envelope.trackers =
-        at(Service::Track).map(|at| vec![format!("http://{at}/announce")]).into_iter().collect();
-    metainfo.envelope.web_seeds = vec![format!("{frontend}{}", super::routes::TREES)];
-    if let Some(seed) = at(Service::Seed) {
-        metainfo.envelope.own.insert("seed".to_owned(), seed.to_string().into_bytes());
     }
 }
 

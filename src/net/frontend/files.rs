@@ -25,11 +25,8 @@ fn with_file(request: &Request, file: &TreeFile) -> Response {
     let headers = &request.head.headers;
     let validated = |response: Response| Response { prepared: Some(Arc::clone(&file.fields)), ..response };
     let nothing = |status| validated(Response::with_body(status, Body::Whole(Segment::Bytes(Bytes::new()))));
-    let unchanged = match headers.get("if-none-match") {
-        Some(tags) => tags.split(',').map(str::trim).any(|tag| tag == "*" || tag.trim_start_matches("W/") == file.etag),
-        None => headers.get("if-modified-since") == Some(&file.last_modified),
-    };
-    if unchanged {
+    let is_unchanged = || headers.get("if-modified-since") == Some(&file.last_modified);
+    if headers.names_tag(&file.etag).unwrap_or_else(is_unchanged) {
         return nothing(304);
     }
     let range = headers.get("range");

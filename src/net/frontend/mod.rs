@@ -9,13 +9,13 @@ mod compiler;
 mod files;
 mod installs;
 mod local;
+mod metainfos;
 mod metrics;
 mod pads;
 mod pending;
 mod routes;
 mod seeds;
 mod status;
-mod turns;
 mod viewers;
 mod who;
 
@@ -76,6 +76,7 @@ pub(super) struct Shared {
     board: Board,
     trees: Mutex<HashMap<PathBuf, Arc<Tree>>>,
     seeds: seeds::Seeds,
+    metainfos: metainfos::Metainfos,
     counters: Counters,
     cluster: PathBuf,
     keys: Keys,
@@ -174,6 +175,7 @@ impl Running {
             board,
             trees: Mutex::default(),
             seeds: seeds::Seeds::new(Arc::clone(&store), upload.clone(), log.clone()),
+            metainfos: metainfos::Metainfos::default(),
             counters: Counters::new(),
             cluster: options.cluster.clone(),
             keys,

@@ -1,18 +1,17 @@
 //! Which request is answered by what.
 
 use super::installs::Reported;
-use super::turns::Turns;
 use super::who::{Refusal, Security, Shown};
-use super::{Shared, boot, compiler, files, metrics, status, viewers, who};
+use super::{Shared, boot, compiler, files, metainfos, metrics, status, viewers, who};
 use crate::cluster::{DistributionName, InstallState};
 use crate::net::NetError;
 use crate::net::http::{FileSlice, Request, Response, Service};
 use crate::net::links::WEB_SEED_HEADER;
 use crate::net::report::{Phase, Report, ReportAnswer};
 use crate::net::tree::Tree;
+use crate::net::turns::Turns;
 use crate::store::BootChange;
 use crate::swarm::WEB_SEED_RETRY;
-use crate::torrent::Metainfo;
 use std::collections::HashMap;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
@@ -22,6 +21,10 @@ use std::time::{Duration, Instant};
 pub(super) const TREES: &str = "/install/distributions/";
 /// How long the folder of a distribution is served without a look into the store.
 const FRESH: Duration = Duration::from_secs(1);
+/// Requests that read the store or compile at one time. More threads than this would make nobody faster.
+const WORKING_MAX: usize = 64;
+/// The same, of one address: whoever asks for a thousand things at once leaves the processors to others all the same.
+const ADDRESS_WORKING_MAX: usize = 4;
 
 /// Answers every request of a frontend.
 pub(super) struct Routes {
@@ -36,7 +39,7 @@ type Looked = (Instant, Option<Arc<Tree>>);
 
 impl Routes {
     pub(super) fn new(shared: Arc<Shared>) -> Self {
-        Self { shared, trees: Mutex::default(), turns: Arc::default() }
+        Self { shared, trees: Mutex::default(), turns: Turns::new(WORKING_MAX, ADDRESS_WORKING_MAX) }
     }
 
     /// A package, or any other file of a distribution: the path that everything is about, so it comes first.
@@ -46,7 +49,10 @@ impl Routes {
         let Some((name, path)) = path else { return Response::text(404, "no such file") };
         let Some(tree) = self.tree(name).await else { return Response::text(404, "no such distribution") };
         let answer = files::answer(request, &tree, path, &self.shared.counters.package_bytes).await;
-        let is_web_seed = request.head.headers.get(WEB_SEED_HEADER).is_some() && matches!(answer.status, 200 | 206);
+        // Of machines alone: what strangers say of themselves takes nothing from the machines' share.
+        let is_web_seed = request.head.headers.get(WEB_SEED_HEADER).is_some()
+            && matches!(answer.status, 200 | 206)
+            && self.shared.board.host_at(request.peer.ip().to_canonical()).is_some();
         if is_web_seed && !self.shared.seeds.admits_web_seed(answer.length_bytes().unwrap_or(0)) {
             return Response::text(503, "the seed is at work: its peers have what it sends")
                 .with("Retry-After", WEB_SEED_RETRY.as_secs().to_string());
@@ -231,7 +237,7 @@ impl Service for Routes {
             "/status.json" => self.blocking(request, status::json).await,
             "/status/events" => viewers::follow(&self.shared, &request),
             "/metrics" => Response::new(200, metrics::TYPE, metrics::text(&self.shared)),
-            _ if path.starts_with("/install/metainfo/") => self.blocking(request, metainfo).await,
+            _ if path.starts_with("/install/metainfo/") => self.blocking(request, metainfos::answer).await,
             _ if path.starts_with("/install/boot/") => self.blocking(request, boot_script).await,
             _ => Response::text(404, "nothing is served here"),
         }
@@ -307,35 +313,6 @@ fn compiled(
             shared.log.warning("profile-failed", &[("host", host), ("reason", &error)]);
             Response::text(500, format!("{host}: {error}"))
         }
-    }
-}
-
-fn metainfo(shared: &Shared, request: &Request) -> Response {
-    let path = request.head.target.decoded_path();
-    let name = path.as_deref().and_then(|path| path.strip_prefix("/install/metainfo/")?.strip_suffix(".torrent"));
-    let Some(name) = name.and_then(|name| DistributionName::parse(name).ok()) else {
-        return Response::text(404, "no such distribution");
-    };
-    let found = shared.store.read(|reader| {
-        let bytes = reader.metainfo(&name)?;
-        Ok((bytes, reader.endpoints()?, reader.networks()?))
-    });
-    match found {
-        Ok((Some(bytes), endpoints, networks)) => match Metainfo::parse(&bytes) {
-            Ok(mut metainfo) => {
-                compiler::place(
-                    &mut metainfo,
-                    request.peer.ip().to_canonical(),
-                    &boot::package_url(request),
-                    &endpoints,
-                    &networks,
-                );
-                Response::new(200, "application/x-bittorrent", metainfo.to_bytes())
-            }
-            Err(error) => boot::failed(shared, &NetError::Said(error.to_string())),
-        },
-        Ok((None, ..)) => Response::text(404, "no such distribution"),
-        Err(error) => boot::failed(shared, &error.into()),
     }
 }
 

@@ -3,13 +3,13 @@
 
 use super::Shared;
 use super::installs::MachineStatus;
-use crate::net::http::{Request, Response};
+use crate::net::http::{Document, Request, Response};
 use bytes::Bytes;
 use minijinja::{AutoEscape, Environment, Value, context};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::sync::Mutex;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 /// The page, filled once by us and then by its script.
@@ -41,17 +41,17 @@ pub struct StatusDocument {
 
 /// An answer that is the same for all who ask at one time.
 #[derive(Debug, Default)]
-pub(super) struct Kept(Mutex<Option<(Instant, Bytes)>>);
+pub(super) struct Kept(Mutex<Option<(Instant, Arc<Document>)>>);
 
 impl Kept {
-    fn get<E>(&self, make: impl FnOnce() -> Result<Bytes, E>) -> Result<Bytes, E> {
+    fn get<B: Into<Bytes>, E>(&self, make: impl FnOnce() -> Result<B, E>) -> Result<Arc<Document>, E> {
         let mut kept = self.0.lock().expect("nobody panics while holding an answer");
         let begun = Instant::now();
         match &*kept {
-            Some((until, made)) if begun < *until => Ok(made.clone()),
+            Some((until, made)) if begun < *until => Ok(Arc::clone(made)),
             _ => {
-                let made = make()?;
-                *kept = Some((Instant::now() + begun.elapsed() * KEPT_TIMES, made.clone()));
+                let made = Arc::new(Document::new(make()?));
+                *kept = Some((Instant::now() + begun.elapsed() * KEPT_TIMES, Arc::clone(&made)));
                 Ok(made)
             }
         }
@@ -76,21 +76,22 @@ fn document(shared: &Shared, since: u64) -> (StatusDocument, u64) {
 }
 
 /// `/status.json`.
-pub(super) fn json(shared: &Shared, _request: &Request) -> Response {
-    let made = shared.status_json.get(|| serde_json::to_vec(&document(shared, 0).0).map(Bytes::from));
-    match made {
-        Ok(body) => Response::new(200, "application/json", body).with("Cache-Control", "no-store"),
+pub(super) fn json(shared: &Shared, request: &Request) -> Response {
+    match shared.status_json.get(|| serde_json::to_vec(&document(shared, 0).0)) {
+        Ok(made) => made.answer("application/json", &request.head.headers).with("Cache-Control", "no-store"),
         Err(error) => Response::text(500, error),
     }
 }
 
 /// `/`.
-pub(super) fn page(shared: &Shared, _request: &Request) -> Response {
-    match shared.status_page.get(|| render(shared).map(Bytes::from)) {
-        Ok(text) => Response::new(200, "text/html; charset=utf-8", text).with("Cache-Control", "no-store").with(
-            "Content-Security-Policy",
-            "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'",
-        ),
+pub(super) fn page(shared: &Shared, request: &Request) -> Response {
+    match shared.status_page.get(|| render(shared)) {
+        Ok(made) => {
+            made.answer("text/html; charset=utf-8", &request.head.headers).with("Cache-Control", "no-store").with(
+                "Content-Security-Policy",
+                "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'",
+            )
+        }
         Err(error) => Response::text(500, error),
     }
 }
@@ -164,11 +165,12 @@ mod tests {
             let make = || {
                 made += 1;
                 std::thread::sleep(Duration::from_millis(100));
-                Ok::<_, ()>(Bytes::from(made.to_string()))
+                Ok::<_, ()>(made.to_string())
             };
             kept.get(make).expect("made")
         };
-        assert_eq!((ask(), ask(), ask()), ("1".into(), "1".into(), "1".into()), "it stands for a second");
+        let (first, second) = (ask(), ask());
+        assert!(Arc::ptr_eq(&first, &second) && Arc::ptr_eq(&first, &ask()), "it stands for a second");
         assert_eq!(made, 1);
     }
 

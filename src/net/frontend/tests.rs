@@ -311,10 +311,11 @@ async fn while_the_seed_is_at_work_the_swarm_is_turned_away_over_http_and_the_in
     };
     let running = super::Running::start(&options, std::sync::Arc::clone(&fixture.store), Log::silent());
     let running = running.await.expect("ports are free");
-    let known = client(running.http, "127.1.0.1");
-    let get = async |name: &str, headers: &[(&str, &str)]| {
+    let (known, stranger) = (client(running.http, "127.1.0.1"), client(running.http, "127.1.0.9"));
+    known.get_whole(PROFILE, &[]).await.expect("it begins to install");
+    let get_from = async |from: &super::super::http::client::Client, name: &str, headers: &[(&str, &str)]| {
         let path = format!("/install/distributions/el9/{}", encode_path(name));
-        let mut answer = known.get(&path, headers).await.expect("an answer");
+        let mut answer = from.get(&path, headers).await.expect("an answer");
         let retry_after = answer.headers.get("retry-after").map(str::to_owned);
         let mut body = Vec::new();
         while let Some(bytes) = answer.next().await.expect("all of it") {
@@ -322,6 +323,7 @@ async fn while_the_seed_is_at_work_the_swarm_is_turned_away_over_http_and_the_in
         }
         (answer.status, retry_after, body)
     };
+    let get = async |name: &str, headers: &[(&str, &str)]| get_from(&known, name, headers).await;
     let (long, short) = ("p11+1~a.rpm", "p02+1~a.rpm");
     let for_the_swarm = [(WEB_SEED_HEADER, "yes")];
     assert_eq!(get(short, &for_the_swarm).await.0, 200, "the seed has nothing to do");
@@ -342,6 +344,8 @@ async fn while_the_seed_is_at_work_the_swarm_is_turned_away_over_http_and_the_in
         let part = get(short, &[("Range", "bytes=0-99")]).await;
         assert_eq!(part, (206, None, fixture.content(short)[..100].to_vec()));
     }
+    // Strangers have no share to be turned away from, and take nothing of the machines'.
+    assert_eq!(get_from(&stranger, short, &for_the_swarm).await.0, 200);
     taking.abort();
     let let_in = async { while get(long, &for_the_swarm).await.0 != 200 {} };
     tokio::time::timeout(PATIENCE, let_in).await.expect("the seed has nothing to do any more");

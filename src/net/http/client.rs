@@ -21,6 +21,8 @@ use tokio::time::timeout;
 pub const CONNECT_SECS_MAX: u64 = 5;
 /// How long an answer may take to begin, and its body to go on, unless the question says otherwise.
 pub const STALL_SECS_MAX: u64 = 20;
+/// How long a document may stand still whose head is there: no work of the frontend's is left to wait for.
+const DOCUMENT_STALL: Duration = Duration::from_secs(8);
 /// Connections kept for one origin.
 const KEPT_MAX: usize = 8;
 
@@ -163,6 +165,21 @@ impl Client {
     /// As [`Self::get_whole`], of a document that may come packed.
     pub async fn get_document(&self, path: &str) -> Result<Bytes, NetError> {
         let answer = self.get(path, &[("Accept-Encoding", GZIP)]).await?;
+        self.document(path, answer).await
+    }
+
+    /// The same with its `ETag`; none where it still has this one.
+    pub async fn get_newer(&self, path: &str, tag: Option<&str>) -> Result<Option<(Bytes, Option<String>)>, NetError> {
+        let fields = [("Accept-Encoding", GZIP), ("If-None-Match", tag.unwrap_or_default())];
+        let answer = self.get(path, &fields[..1 + usize::from(tag.is_some())]).await?;
+        if tag.is_some() && answer.status == 304 {
+            return answer.whole().await.map(|_| None);
+        }
+        let tag = answer.headers.get("etag").map(str::to_owned);
+        Ok(Some((self.document(path, answer).await?, tag)))
+    }
+
+    async fn document(&self, path: &str, answer: Answer<'_>) -> Result<Bytes, NetError> {
         let is_packed = answer.headers.get("content-encoding").is_some_and(|coding| coding.eq_ignore_ascii_case(GZIP));
         let bytes = self.good(path, answer).await?;
         if !is_packed {
@@ -177,7 +194,8 @@ impl Client {
         self.good(path, self.post(path, &[], Bytes::new()).await?).await
     }
 
-    async fn good(&self, path: &str, answer: Answer<'_>) -> Result<Bytes, NetError> {
+    async fn good(&self, path: &str, mut answer: Answer<'_>) -> Result<Bytes, NetError> {
+        answer.set_stall(self.stall.min(DOCUMENT_STALL));
         let status = answer.status;
         let url = self.url(path);
         let body = answer.whole().await?;

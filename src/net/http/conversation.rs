@@ -5,7 +5,8 @@ use super::overseer::Lease;
 use super::response::{Body, Response};
 use super::sender::Sender;
 use super::server::{
-    BODY_BYTES_MAX, HEAD_BYTES_MAX, IDLE_SECS_MAX, Options, REQUEST_SECS_MAX, STALL_SECS_MAX, Service,
+    BODY_BYTES_MAX, HEAD_BYTES_MAX, IDLE_SECS_MAX, LONG_ANSWER_BYTES, Options, REQUEST_SECS_MAX, STALL_SECS_MAX,
+    Service, Shares,
 };
 use super::stream::Stream;
 use bytes::Bytes;
@@ -29,10 +30,11 @@ pub(super) async fn hold<S: Service>(
     peer: SocketAddr,
     service: &S,
     options: &Options,
+    shares: &Shares,
     lease: &Lease,
 ) -> std::io::Result<()> {
     let tcp = TcpStream::from_std(tcp)?;
-    let Some(mut stream) = secure(tcp, options, lease).await? else { return Ok(()) };
+    let Some(mut stream) = secure(tcp, peer, options, shares, lease).await? else { return Ok(()) };
     let local = stream.tcp().local_addr()?;
     let is_secure = matches!(stream, Stream::Tls(_));
     let mut unread = Vec::new();
@@ -56,8 +58,14 @@ pub(super) async fn hold<S: Service>(
         let needs_end = response.length_bytes().is_none() && !is_1_1;
         let keeps_alive = keeps_alive && !response.is_last && !needs_end && !lease.stops();
         let response = Response { is_last: !keeps_alive, ..response };
+        let is_long = !is_head && response.length_bytes().is_some_and(|length| length >= LONG_ANSWER_BYTES);
+        let _turn = if is_long { shares.long_answers.take(peer.ip()).await } else { None };
         if !sender.send(&mut stream, response, is_1_1, is_head).await? || !keeps_alive {
             return stream.shutdown().await;
+        }
+        if !unread.is_empty() {
+            // Whoever sends many requests at once has one answered, then others have their turn.
+            tokio::task::yield_now().await;
         }
     }
 }
@@ -72,7 +80,13 @@ async fn tunnel(mut stream: Stream, unread: Vec<u8>, mut other: TcpStream, lease
 }
 
 /// Shakes hands where the first byte is a TLS handshake's and TLS is offered; none where the client has gone.
-async fn secure(tcp: TcpStream, options: &Options, lease: &Lease) -> std::io::Result<Option<Stream>> {
+async fn secure(
+    tcp: TcpStream,
+    peer: SocketAddr,
+    options: &Options,
+    shares: &Shares,
+    lease: &Lease,
+) -> std::io::Result<Option<Stream>> {
     let Some(tls) = &options.tls else { return Ok(Some(Stream::Plain(tcp))) };
     let mut first = [0];
     lease.limits(IDLE_SECS_MAX);
@@ -80,6 +94,8 @@ async fn secure(tcp: TcpStream, options: &Options, lease: &Lease) -> std::io::Re
         0 => Ok(None),
         _ if first[0] == TLS_HANDSHAKE => {
             lease.limits(REQUEST_SECS_MAX);
+            // Most of what one costs is computed here; it is given back before the first request.
+            let _turn = shares.handshakes.take(peer.ip()).await;
             Ok(Some(Stream::Tls(Box::new(tls.accept(tcp).await?.into()))))
         }
         _ => Ok(Some(Stream::Plain(tcp))),

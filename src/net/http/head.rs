@@ -58,6 +58,13 @@ impl Headers {
             .filter(|(field, _)| field.eq_ignore_ascii_case(name))
             .any(|(_, value)| value.split(',').any(|part| part.trim().eq_ignore_ascii_case(word)))
     }
+
+    /// Whether `If-None-Match` names what has this entity tag: a weak comparison (RFC 9110, sections 8.8.3.2 and 13.1.2).
+    /// None without that field.
+    pub fn names_tag(&self, tag: &str) -> Option<bool> {
+        let strong = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
+        Some(self.get("if-none-match")?.split(',').any(|there| there.trim() == "*" || strong(there) == strong(tag)))
+    }
 }
 
 /// What a request is for.
@@ -226,6 +233,25 @@ mod tests {
         assert_eq!(head.headers.get("x-rhn-provisioning-mac-0"), Some("eth0 52:54:00:00:00:01"));
         assert!(head.keeps_alive());
         assert!(matches!(RequestHead::decode(&bytes[..40]), Ok(None)));
+    }
+
+    #[test]
+    fn a_tag_is_named_whether_it_is_weak_or_not() {
+        let names = |fields: &str, tag: &str| {
+            let text = format!("GET / HTTP/1.1\r\nHost: f\r\n{fields}\r\n");
+            RequestHead::decode(text.as_bytes()).unwrap().unwrap().0.headers.names_tag(tag)
+        };
+        assert_eq!(names("", "\"a\""), None);
+        for (theirs, ours, expected) in [
+            ("\"a\"", "\"a\"", true),
+            ("\"b\", W/\"a\"", "\"a\"", true),
+            ("\"a\"", "W/\"a\"", true),
+            ("*", "W/\"a\"", true),
+            ("\"b\", \"ab\"", "\"a\"", false),
+            ("", "\"a\"", false),
+        ] {
+            assert_eq!(names(&format!("If-None-Match: {theirs}\r\n"), ours), Some(expected), "{theirs} {ours}");
+        }
     }
 
     #[test]

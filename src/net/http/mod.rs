@@ -19,6 +19,7 @@ mod workers;
 
 pub use answer::Answer;
 pub use head::{Headers, Request, RequestHead, Target};
+pub use packed::Document;
 pub use range::{ByteRange, content_range};
 pub use response::{Body, FileSlice, Response, Segment, http_date};
 pub(in crate::net) use sender::send_file;
@@ -26,5 +27,7 @@ pub use server::Service;
 pub use stream::Stream;
 pub(in crate::net) use stream::connect;
 
+#[cfg(test)]
+mod fairness;
 #[cfg(test)]
 mod tests;

@@ -165,7 +165,7 @@ impl Drop for Lease {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::net::http::server::Options;
+    use crate::net::http::server::{Options, Shares};
     use crate::net::http::{Request, Response, Service, conversation};
     use crate::net::log::Log;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -224,7 +224,7 @@ mod tests {
             let held = async move {
                 let (_said, stop) = watch::channel(false);
                 let options = Options { upload: None, has_threads: false, tls, log: Log::silent(), stop };
-                let _ = conversation::hold(tcp, peer, &Unasked, &options, &lease).await;
+                let _ = conversation::hold(tcp, peer, &Unasked, &options, &Shares::new(), &lease).await;
             };
             tokio::spawn(held).abort_handle()
         });

@@ -7,7 +7,9 @@ use bytes::Bytes;
 use flate2::Compression;
 use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
+use std::hash::{DefaultHasher, Hasher};
 use std::io::{Read, Write};
+use std::sync::OnceLock;
 
 /// A shorter body leaves as it is.
 const PACKED_BYTES_MIN: usize = 512;
@@ -18,14 +20,68 @@ impl Response {
     /// The same answer, packed where its body is worth it and the client takes it.
     pub fn packed_for(mut self, headers: &Headers) -> Self {
         let Body::Whole(Segment::Bytes(body)) = &self.body else { return self };
-        if self.status != 200 || body.len() < PACKED_BYTES_MIN || !takes_gzip(headers) {
+        let is_packed = self.headers.iter().any(|(name, _)| *name == "Content-Encoding");
+        if self.status != 200 || is_packed || !takes_gzip(headers) {
             return self;
         }
-        let mut packed = GzEncoder::new(Vec::with_capacity(body.len() / 3), Compression::fast());
-        let Ok(packed) = packed.write_all(body).and_then(|()| packed.finish()) else { return self };
-        self.body = Body::Whole(Segment::Bytes(packed.into()));
+        let Some(packed) = packed(body) else { return self };
+        self.body = Body::Whole(Segment::Bytes(packed));
+        self.of_gzip()
+    }
+
+    fn of_gzip(self) -> Self {
         self.with("Content-Encoding", GZIP).with("Vary", "Accept-Encoding")
     }
+}
+
+/// A document that many ask for: it is packed once for all who take it so.
+#[derive(Debug)]
+pub struct Document {
+    plain: Bytes,
+    packed: OnceLock<Option<Bytes>>,
+    /// Its `ETag`, where it has one: a weak one (RFC 9110, section 8.8.3), since packed it is the same document.
+    tag: Option<String>,
+}
+
+impl Document {
+    /// A document of these bytes.
+    pub fn new(plain: impl Into<Bytes>) -> Self {
+        Self { plain: plain.into(), packed: OnceLock::new(), tag: None }
+    }
+
+    /// The same with an `ETag`, so that whoever has it asks for it again in vain.
+    pub fn tagged(plain: impl Into<Bytes>) -> Self {
+        let document = Self::new(plain);
+        let mut hasher = DefaultHasher::new();
+        hasher.write(&document.plain);
+        Self { tag: Some(format!("W/\"{:016x}\"", hasher.finish())), ..document }
+    }
+
+    /// The answer to a client that sent these fields.
+    pub fn answer(&self, content_type: &str, headers: &Headers) -> Response {
+        let response = if self.tag.as_deref().is_some_and(|tag| headers.names_tag(tag) == Some(true)) {
+            Response::with_body(304, Body::Whole(Segment::Bytes(Bytes::new())))
+        } else {
+            let kept = || self.packed.get_or_init(|| packed(&self.plain));
+            match takes_gzip(headers).then(kept) {
+                Some(Some(packed)) => Response::new(200, content_type, packed.clone()).of_gzip(),
+                _ => Response::new(200, content_type, self.plain.clone()),
+            }
+        };
+        match &self.tag {
+            Some(tag) => response.with("ETag", tag.clone()),
+            None => response,
+        }
+    }
+}
+
+/// The same bytes packed, where that is worth it.
+fn packed(body: &[u8]) -> Option<Bytes> {
+    if body.len() < PACKED_BYTES_MIN {
+        return None;
+    }
+    let mut packed = GzEncoder::new(Vec::with_capacity(body.len() / 3), Compression::fast());
+    packed.write_all(body).and_then(|()| packed.finish()).ok().map(Bytes::from)
 }
 
 /// Whether a client says that it takes gzip. One that names a weight is taken to mean it, unless the weight is nought.
@@ -72,6 +128,23 @@ mod tests {
         assert_eq!(unpacked(&body(&packed)[..40], 1 << 20), None, "cut off");
         assert_eq!(unpacked(b"no gzip at all", 1 << 20), None);
     }
+
+    #[test]
+    fn a_document_is_packed_once_for_all_who_take_it_so() {
+        let text = "the same line again and again\n".repeat(100);
+        let document = Document::new(text.clone());
+        assert_eq!(body(&document.answer("text/xml", &asked("identity"))), text.as_bytes());
+        assert!(document.packed.get().is_none(), "nobody wants it packed yet");
+        let answers = [(); 2].map(|()| document.answer("text/xml", &asked("gzip")).packed_for(&asked("gzip")));
+        for answer in &answers {
+            assert_eq!(unpacked(body(answer), text.len() as u64).as_deref(), Some(text.as_bytes()), "packed once");
+            let codings = answer.headers.iter().filter(|(name, _)| *name == "Content-Encoding").count();
+            assert_eq!(codings, 1);
+        }
+        assert_eq!(body(&answers[0]).as_ptr(), body(&answers[1]).as_ptr(), "the same memory");
+        assert_eq!(body(&Document::new("short").answer("text/xml", &asked("gzip"))), b"short");
+    }
+
     #[test]
     fn only_who_takes_it_gets_it_packed() {
         let text = "the same line again and again\n".repeat(100);

@@ -22,6 +22,11 @@ const LONG_BYTES_MIN: u64 = 4 << 20;
 const CROWD_CONNECTIONS_MIN: usize = 100;
 /// What may wait in the kernel for a connection in a crowd. Less costs more calls.
 const CROWD_QUEUE_BYTES: u32 = 1 << 20;
+/// What may wait in the kernel of a long file until so much of it has left that somebody reads it: what nobody reads is
+/// memory of all others.
+const UNREAD_QUEUE_BYTES: u32 = 256 << 10;
+/// Who has taken so much of a long file reads it.
+const READ_BYTES_MIN: u64 = 1 << 20;
 /// What is booked at a told rate at a time: a booking should be short.
 const PACED_BYTES_MAX: u64 = 16 << 10;
 /// What a TLS connection reads of a file at a time.
@@ -136,10 +141,13 @@ impl Way<'_> {
         let mut before = before;
         let is_long = slice.length_bytes >= LONG_BYTES_MIN && self.upload.is_none();
         if is_long {
-            self.begin_long();
+            self.keep_odd_ends(true);
+            self.keep_waiting(UNREAD_QUEUE_BYTES);
         }
+        let read_at = at + READ_BYTES_MIN;
         while at < end {
-            let step = self.book(end - at).await;
+            let most = if is_long && at < read_at { read_at - at } else { end - at };
+            let step = self.book(most).await;
             match &mut *self.stream {
                 Stream::Plain(tcp) => push(tcp, before, &slice.file, at, step, self.lease).await?,
                 stream @ Stream::Tls(_) => {
@@ -157,7 +165,13 @@ impl Way<'_> {
             }
             self.count(step);
             before = &[];
+            let was_unread = at < read_at;
             at += step;
+            if is_long && was_unread && at >= read_at {
+                // 0 is what the system has set.
+                let is_crowded = self.lease.neighbours() >= CROWD_CONNECTIONS_MIN;
+                self.keep_waiting(if is_crowded { CROWD_QUEUE_BYTES } else { 0 });
+            }
         }
         if is_long {
             self.keep_odd_ends(false);
@@ -168,12 +182,9 @@ impl Way<'_> {
         Ok(())
     }
 
-    /// Has a long file leave in whole segments, and in a crowd only so much of it wait in the kernel.
-    fn begin_long(&self) {
-        self.keep_odd_ends(true);
-        // 0 is what the system has set.
-        let queue = if self.lease.neighbours() >= CROWD_CONNECTIONS_MIN { CROWD_QUEUE_BYTES } else { 0 };
-        let _ = socket2::SockRef::from(self.stream.tcp()).set_tcp_notsent_lowat(queue);
+    /// How much of a file may wait in the kernel. Without, it is only more.
+    fn keep_waiting(&self, bytes: u32) {
+        let _ = socket2::SockRef::from(self.stream.tcp()).set_tcp_notsent_lowat(bytes);
     }
 
     /// Whether what does not fill a segment waits in the kernel for more. Without, it is only slower.

@@ -8,6 +8,7 @@ use crate::net::log::Log;
 use crate::net::places::{ADDRESS_CONNECTIONS_MAX, Places};
 use crate::net::rate::Bucket;
 use crate::net::seldom::Seldom;
+use crate::net::turns::Turns;
 use crate::net::{CONGESTION_CONTROL, NetError};
 use std::future::Future;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -26,6 +27,13 @@ pub const BODY_BYTES_MAX: u64 = 64 << 10;
 pub const REQUEST_SECS_MAX: u64 = 20;
 /// How long a connection may rest between requests.
 pub const IDLE_SECS_MAX: u64 = 75;
+/// TLS handshakes of one address at one time; a further one waits for its turn.
+pub const ADDRESS_HANDSHAKES_MAX: usize = 16;
+/// Long answers to one address at one time; a further one waits. What nobody reads lies in the kernel, 140 kB for each, and
+/// with 16,000 of them all that it has for TCP is gone, for everybody.
+pub const ADDRESS_LONG_ANSWERS_MAX: usize = 4096;
+/// From this length on an answer is a long one.
+pub const LONG_ANSWER_BYTES: u64 = 64 << 10;
 /// How long a client may take no byte of its answer.
 pub const STALL_SECS_MAX: u64 = 90;
 /// How long answers may go on after the word to stop.
@@ -52,6 +60,22 @@ pub struct Options {
     pub stop: watch::Receiver<bool>,
 }
 
+/// What one address has only a share of.
+#[derive(Debug, Clone)]
+pub(super) struct Shares {
+    pub(super) handshakes: Arc<Turns>,
+    pub(super) long_answers: Arc<Turns>,
+}
+
+impl Shares {
+    pub(super) fn new() -> Self {
+        Self {
+            handshakes: Turns::new(usize::MAX, ADDRESS_HANDSHAKES_MAX),
+            long_answers: Turns::new(usize::MAX, ADDRESS_LONG_ANSWERS_MAX),
+        }
+    }
+}
+
 /// Listens, with a long backlog.
 pub fn listen(address: SocketAddr) -> Result<TcpListener, NetError> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() };
@@ -71,6 +95,7 @@ pub async fn serve<S: Service>(listener: TcpListener, service: Arc<S>, options: 
     let workers =
         if options.has_threads { Workers::of_their_own(&options.stop) } else { Workers::of_the_callers(&options.stop) };
     let places = Places::new();
+    let shares = Shares::new();
     let (mut was_full, told) = (false, Seldom::default());
     let mut stop = options.stop.clone();
     let options = Arc::new(options);
@@ -94,12 +119,12 @@ pub async fn serve<S: Service>(listener: TcpListener, service: Arc<S>, options: 
                     }
                     continue;
                 };
-                let (service, options) = (Arc::clone(&service), Arc::clone(&options));
+                let (service, options, shares) = (Arc::clone(&service), Arc::clone(&options), shares.clone());
                 // Until it is served it belongs to no runtime.
                 let Ok(tcp) = tcp.into_std() else { continue };
                 workers.serve(|lease| async move {
                     // Whoever goes away in the middle of an exchange harms only himself.
-                    let _ = conversation::hold(tcp, peer, &*service, &options, &lease).await;
+                    let _ = conversation::hold(tcp, peer, &*service, &options, &shares, &lease).await;
                     drop((place, service));
                 });
             }

@@ -3,7 +3,7 @@
 use super::owner::Input;
 use super::spare::Spare;
 use super::supply::Supply;
-use super::way_out::WayOut;
+use super::way_out::{Leaving, WayOut};
 use crate::cache::Part;
 use crate::net::CONGESTION_CONTROL;
 use crate::net::http::send_file;
@@ -341,6 +341,7 @@ impl Writer {
     /// said once its head is out.
     async fn block(&mut self, batch: &mut Vec<u8>, block: Block) -> std::io::Result<()> {
         self.fit_buffer();
+        let leaving = self.common.way_out.begin();
         let gone = || Error::new(ErrorKind::NotFound, "the block is gone");
         let parts = self.common.supply.block(block).await.ok_or_else(gone)?;
         wire::put_piece_head(batch, block.piece.get(), block.offset_bytes, block.length_bytes);
@@ -348,10 +349,10 @@ impl Writer {
         for part in parts {
             match part {
                 Part::File { file, offset_bytes, length_bytes } => {
-                    self.file(&file, offset_bytes, length_bytes).await?;
+                    self.file(&leaving, &file, offset_bytes, length_bytes).await?;
                 }
-                Part::Bytes(bytes) => self.bytes(&bytes).await?,
-                Part::Zeros(length) => self.bytes(&vec![0; length as usize]).await?,
+                Part::Bytes(bytes) => self.bytes(&leaving, &bytes).await?,
+                Part::Zeros(length) => self.bytes(&leaving, &vec![0; length as usize]).await?,
             }
         }
         if self.common.is_seed {
@@ -371,10 +372,16 @@ impl Writer {
         }
     }
 
-    async fn file(&self, file: &std::fs::File, mut offset: u64, length: u64) -> std::io::Result<()> {
+    async fn file(
+        &self,
+        leaving: &Leaving<'_>,
+        file: &std::fs::File,
+        mut offset: u64,
+        length: u64,
+    ) -> std::io::Result<()> {
         let end = offset + length;
         while offset < end {
-            let until = offset + self.turn(end - offset).await?;
+            let until = offset + self.turn(leaving, end - offset).await?;
             while offset < until {
                 offset += within_stall(send_file(self.tcp.as_ref(), file, offset, until - offset)).await?;
             }
@@ -384,21 +391,19 @@ impl Writer {
 
     /// Waits for the turn of a block of which so much is left; gives how much of it may be sent now. A socket that is full
     /// takes no turn from others.
-    async fn turn(&self, left: u64) -> std::io::Result<u64> {
+    async fn turn(&self, leaving: &Leaving<'_>, left: u64) -> std::io::Result<u64> {
         if let Some(bucket) = &self.common.upload {
             let step = left.min(PACED_BYTES_MAX as u64);
             bucket.take(step).await;
             return Ok(step);
         }
-        let step = left.min(self.common.way_out.step_bytes());
         within_stall(self.tcp.as_ref().async_io(Interest::WRITABLE, || has_room(self.tcp.as_ref()))).await?;
-        self.common.way_out.take(step).await;
-        Ok(step)
+        Ok(leaving.turn(left).await)
     }
 
-    async fn bytes(&self, mut bytes: &[u8]) -> std::io::Result<()> {
+    async fn bytes(&self, leaving: &Leaving<'_>, mut bytes: &[u8]) -> std::io::Result<()> {
         while !bytes.is_empty() {
-            let (now, later) = bytes.split_at(self.turn(bytes.len() as u64).await? as usize);
+            let (now, later) = bytes.split_at(self.turn(leaving, bytes.len() as u64).await? as usize);
             write_all(self.tcp.as_ref(), now).await?;
             bytes = later;
         }

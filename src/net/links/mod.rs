@@ -10,6 +10,7 @@ mod door;
 mod hostile;
 mod knocks;
 mod link;
+mod link_rate;
 mod owner;
 mod spare;
 mod supply;

@@ -131,10 +131,11 @@ impl Member {
         let info_hash = setup.supply.metainfo().info_hash();
         let peer_id = setup.config.peer_id;
         let layout = Arc::new(setup.supply.metainfo().layout().clone());
+        let is_seed = setup.config.role == Role::Seed;
         let common = Common {
             supply: setup.supply.clone(),
-            is_seed: setup.config.role == Role::Seed,
-            way_out: Arc::new(WayOut::new()),
+            is_seed,
+            way_out: Arc::new(if is_seed { WayOut::of_seed() } else { WayOut::new() }),
             upload: setup.upload.clone(),
             download: setup.download.clone(),
             uploaded: Arc::clone(&uploaded),

@@ -1,22 +1,17 @@
-//! The way out of a machine: how fast its link is, and whose turn it is to put bytes on it.
+//! The way out of a machine, or of the frontend's seed: whose turn it is to put bytes on its link, and how many.
 //!
 //! What is written into sockets faster than the link takes it stands in queues: every request and every word of a new
 //! piece waits behind it, acknowledgements too, and blocks whose receivers are busy keep the link from those whose are not.
-//! So what leaves is spread over time at the rate of the link. Nobody tells that rate, but links go both ways alike and the way in
-//! is full again and again: the fastest that pieces have come in is a good guess. A tenth too much costs little, a twentieth
-//! too little as much as nothing of this.
+//! So what leaves is spread over time at the rate of the link (`link_rate` finds it), and of the blocks that could leave
+//! the oldest goes first: others wait for it to pass it on, and the sooner one is whole the better.
 
-use std::sync::Mutex;
+use super::link_rate::LinkRate;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
+use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
-/// The rate is taken over so many bytes, and blocks, in a row.
-const WINDOW_BYTES: u64 = 2 << 20;
-const WINDOW_BLOCKS: u32 = 16;
-/// Windows before the rate counts as known: in the first a swarm has too little to exchange.
-const WINDOWS_MIN: u32 = 2;
-/// What leaves may be faster than what came by this, so that a guess that was too low mends itself with every window.
-const GROWTH: f64 = 1.02;
 /// What is written at once: this time of the rate, and at least so many bytes.
 const STEP: Duration = Duration::from_millis(3);
 const STEP_BYTES_MIN: u64 = 16 << 10;
@@ -35,21 +30,36 @@ pub(super) struct WayOut(Mutex<State>);
 
 #[derive(Debug)]
 struct State {
-    /// When the window began, and what came in it.
-    begun: Option<Instant>,
-    bytes: u64,
-    blocks: u32,
-    windows: u32,
-    /// The fastest window, in bytes per second.
-    fastest: f64,
+    /// None where nothing is spread.
+    rate: Option<LinkRate>,
     /// What was booked has left by then.
     line: Instant,
+    /// Blocks that began to leave so far.
+    begun: u64,
+    /// The blocks that wait for their turn, the oldest first.
+    waiting: BTreeMap<u64, Arc<Notify>>,
+}
+
+/// A block on its way out.
+#[derive(Debug)]
+pub(super) struct Leaving<'a> {
+    way_out: &'a WayOut,
+    number: u64,
 }
 
 impl WayOut {
+    /// A machine's.
     pub(super) fn new() -> Self {
-        let line = Instant::now();
-        Self(Mutex::new(State { begun: None, bytes: 0, blocks: 0, windows: 0, fastest: 0.0, line }))
+        Self::with(Some(LinkRate::new()))
+    }
+
+    /// That of a seed: its sockets are always full, what left them last is known, and nothing waits behind its pieces.
+    pub(super) fn of_seed() -> Self {
+        Self::with(None)
+    }
+
+    fn with(rate: Option<LinkRate>) -> Self {
+        Self(Mutex::new(State { rate, line: Instant::now(), begun: 0, waiting: BTreeMap::new() }))
     }
 
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
@@ -58,22 +68,9 @@ impl WayOut {
 
     /// A block has come in.
     pub(super) fn came(&self, now: Instant, bytes: u64) {
-        let mut state = self.state();
-        let Some(begun) = state.begun else {
-            state.begun = Some(now);
-            return;
-        };
-        state.bytes += bytes;
-        state.blocks += 1;
-        if state.bytes < WINDOW_BYTES || state.blocks < WINDOW_BLOCKS {
-            return;
+        if let Some(rate) = &mut self.state().rate {
+            rate.came(now, bytes);
         }
-        let secs = now.saturating_duration_since(begun).as_secs_f64();
-        if secs > 0.0 {
-            state.fastest = state.fastest.max(state.bytes as f64 / secs);
-            state.windows += 1;
-        }
-        (state.begun, state.bytes, state.blocks) = (Some(now), 0, 0);
     }
 
     /// What a socket may hold.
@@ -84,34 +81,92 @@ impl WayOut {
         }
     }
 
-    /// What may be written at once.
-    pub(super) fn step_bytes(&self) -> u64 {
-        let step = self.state().rate().map_or(0, |rate| (rate * STEP.as_secs_f64()) as u64);
-        step.max(STEP_BYTES_MIN)
-    }
-
-    /// Waits until this many bytes may leave; while the rate of the link is not known, they may at once.
-    pub(super) async fn take(&self, bytes: u64) {
-        let now = Instant::now();
-        if let Some(due) = self.book(now, bytes).filter(|due| *due > now) {
-            sleep_until(due).await;
-        }
-    }
-
-    /// Books bytes; they are due at the instant that comes back. Bookings are due in their order, so nobody starves.
-    fn book(&self, now: Instant, bytes: u64) -> Option<Instant> {
+    /// A block begins to leave.
+    pub(super) fn begin(&self) -> Leaving<'_> {
         let mut state = self.state();
-        let rate = state.rate()?;
-        let due = state.line.max(now.checked_sub(BURST).unwrap_or(now));
-        state.line = due + Duration::from_secs_f64(bytes as f64 / rate);
-        Some(due)
+        state.begun += 1;
+        Leaving { way_out: self, number: state.begun }
     }
 }
 
+impl Leaving<'_> {
+    /// Waits for a turn of a block of which so much is left; gives how much of it may be written now. While the rate of
+    /// the link is not known, nobody waits.
+    pub(super) async fn turn(&self, left: u64) -> u64 {
+        let mut place: Option<Place<'_>> = None;
+        loop {
+            let due = match self.way_out.state().book(Instant::now(), self.number, left, place.is_some()) {
+                Booking::Granted(bytes) => return bytes,
+                Booking::Due(due) => Some(due),
+                Booking::Behind => None,
+            };
+            let place = place.get_or_insert_with(|| Place::take(self));
+            match due {
+                Some(due) => sleep_until(due).await,
+                None => place.woken.notified().await,
+            }
+        }
+    }
+}
+
+/// What comes of a wish to write.
+#[derive(Debug, PartialEq)]
+enum Booking {
+    /// So many bytes may be written now.
+    Granted(u64),
+    /// The turn is at this time.
+    Due(Instant),
+    /// An older block waits.
+    Behind,
+}
+
 impl State {
-    /// Bytes per second that may leave, once they are known.
+    /// Bytes per second that may leave, where they are spread and the link is known.
     fn rate(&self) -> Option<f64> {
-        (self.windows >= WINDOWS_MIN).then_some(self.fastest * GROWTH)
+        self.rate.as_ref()?.bytes_per_sec()
+    }
+
+    fn book(&mut self, now: Instant, number: u64, left: u64, has_waited: bool) -> Booking {
+        let mut bytes = left.min(STEP_BYTES_MIN);
+        if let Some(rate) = self.rate() {
+            if self.waiting.first_key_value().is_some_and(|(first, _)| *first < number) {
+                return Booking::Behind;
+            }
+            let due = self.line.max(now.checked_sub(BURST).unwrap_or(now));
+            if due > now {
+                return Booking::Due(due);
+            }
+            bytes = left.min(STEP_BYTES_MIN.max((rate * STEP.as_secs_f64()) as u64));
+            self.line = due + Duration::from_secs_f64(bytes as f64 / rate);
+        }
+        if let Some(rate) = &mut self.rate {
+            rate.leaves(now, bytes, has_waited);
+        }
+        Booking::Granted(bytes)
+    }
+}
+
+/// A place among the blocks that wait; who gives it up wakes the next.
+struct Place<'a> {
+    block: &'a Leaving<'a>,
+    woken: Arc<Notify>,
+}
+
+impl<'a> Place<'a> {
+    fn take(block: &'a Leaving<'a>) -> Self {
+        let woken = Arc::new(Notify::new());
+        block.way_out.state().waiting.insert(block.number, Arc::clone(&woken));
+        Self { block, woken }
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        let mut state = self.block.way_out.state();
+        state.waiting.remove(&self.block.number);
+        if let Some((_, next)) = state.waiting.first_key_value() {
+            next.notify_one();
+        }
     }
 }
 
@@ -120,57 +175,87 @@ mod tests {
     use super::*;
 
     const BLOCK: u64 = 128 << 10;
+    /// 128 KiB in 50 ms.
+    const LINK: f64 = BLOCK as f64 * 20.0;
 
-    /// A way in on which blocks came at these distances.
-    fn after(gaps_millis: &[(u32, u64)]) -> (WayOut, Instant) {
+    /// The way out of a machine whose link is known, at this moment.
+    fn known(millis: u64) -> (WayOut, Instant) {
         let way_out = WayOut::new();
         let mut now = Instant::now();
-        way_out.came(now, BLOCK);
-        for (times, millis) in gaps_millis {
-            for _ in 0..*times {
-                now += Duration::from_millis(*millis);
-                way_out.came(now, BLOCK);
-            }
+        let mut state = way_out.state();
+        for _ in 0..200 {
+            now += Duration::from_millis(millis);
+            state.rate.as_mut().expect("a machine's").leaves(now, BLOCK, false);
         }
+        state.line = now;
+        drop(state);
         (way_out, now)
     }
 
     #[test]
-    fn nothing_waits_before_the_rate_of_the_link_is_known() {
-        let (way_out, now) = after(&[(2 * WINDOW_BLOCKS - 1, 50)]);
-        assert_eq!(way_out.book(now, 1 << 30), None);
-        assert_eq!(way_out.book(now, 1 << 30), None);
-        assert_eq!((way_out.buffer_bytes(), way_out.step_bytes()), (BUFFER_BYTES_MIN, STEP_BYTES_MIN));
+    fn nothing_waits_before_the_rate_of_the_link_is_known_nor_at_a_seed() {
+        let now = Instant::now();
+        for way_out in [WayOut::new(), WayOut::of_seed()] {
+            for _ in 0..100 {
+                assert_eq!(way_out.state().book(now, 1, 1 << 30, false), Booking::Granted(STEP_BYTES_MIN));
+            }
+            assert_eq!(way_out.buffer_bytes(), BUFFER_BYTES_MIN);
+        }
+        assert_eq!(WayOut::new().state().book(now, 1, 5, false), Booking::Granted(5), "no more than is left");
     }
 
     #[test]
-    fn what_leaves_is_spread_at_the_fastest_rate_that_came_in() {
-        // 128 KiB in 50 ms; the slower windows before and after do not count.
-        let (way_out, now) = after(&[(WINDOW_BLOCKS, 80), (WINDOW_BLOCKS, 50), (2 * WINDOW_BLOCKS, 400)]);
-        let due = |bytes| way_out.book(now, bytes).expect("the rate is known");
-        let first = due(BLOCK);
-        assert_eq!(first, now - BURST, "the first may leave at once");
-        let (second, third) = (due(BLOCK), due(BLOCK));
-        let millis = (third - second).as_secs_f64() * 1e3;
-        assert!((48.9..49.1).contains(&millis), "50 ms, two per cent faster: {millis}");
-        assert_eq!(second - first, third - second);
+    fn what_leaves_is_spread_at_the_rate_of_the_link() {
+        let (way_out, now) = known(50);
+        let mut state = way_out.state();
+        let (mut at, mut bytes) = (now, 0);
+        while at < now + Duration::from_secs(1) {
+            match state.book(at, 1, 1 << 20, false) {
+                Booking::Granted(step) => bytes += step,
+                Booking::Due(due) => at = due,
+                Booking::Behind => panic!("there is no other"),
+            }
+        }
+        let share = bytes as f64 / LINK;
+        assert!((1.0..1.05).contains(&share), "two per cent faster, and a step: {share}");
+    }
+
+    #[test]
+    fn the_oldest_block_that_waits_goes_first() {
+        let (way_out, now) = known(50);
+        let (old, new) = (way_out.begin(), way_out.begin());
+        assert_eq!(way_out.state().book(now, new.number, BLOCK, false), Booking::Granted(STEP_BYTES_MIN));
+        let Booking::Due(due) = way_out.state().book(now, new.number, BLOCK, false) else { panic!("not at once") };
+        let (_new, old) = (Place::take(&new), Place::take(&old));
+        assert_eq!(way_out.state().book(due, new.number, BLOCK, true), Booking::Behind);
+        assert_eq!(way_out.state().book(due, 1, BLOCK, true), Booking::Granted(STEP_BYTES_MIN));
+        drop(old);
+        assert_ne!(way_out.state().book(due, new.number, BLOCK, true), Booking::Behind);
+    }
+
+    #[tokio::test]
+    async fn who_waits_behind_another_is_woken_when_that_one_is_gone() {
+        let (way_out, _) = known(50);
+        let (old, new) = (way_out.begin(), way_out.begin());
+        way_out.state().line = Instant::now() + Duration::from_secs(3600);
+        let place = Place::take(&old);
+        let waits = async {
+            new.turn(BLOCK).await;
+        };
+        let goes = async {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            way_out.state().line = Instant::now();
+            drop(place);
+        };
+        let both = async { tokio::join!(waits, goes) };
+        tokio::time::timeout(Duration::from_secs(60), both).await.expect("its turn came");
     }
 
     #[test]
     fn a_faster_link_gets_longer_steps_and_larger_buffers() {
-        let (way_out, _) = after(&[(2 * WINDOW_BLOCKS, 10)]);
+        let (way_out, now) = known(10);
         assert_eq!(way_out.buffer_bytes(), BUFFER_BYTES_MAX);
-        assert!((40_000..40_200).contains(&way_out.step_bytes()), "3 ms of 13.4 MB/s: {}", way_out.step_bytes());
-    }
-
-    #[test]
-    fn long_blocks_that_come_together_say_nothing_of_the_link() {
-        let way_out = WayOut::new();
-        let start = Instant::now();
-        way_out.came(start, 1 << 20);
-        for n in 0..u64::from(2 * WINDOW_BLOCKS - 1) {
-            way_out.came(start + Duration::from_millis(n / 2), 1 << 20);
-        }
-        assert_eq!(way_out.book(start, 1), None, "two mebibytes, but of two blocks");
+        let Booking::Granted(step) = way_out.state().book(now, 1, BLOCK, false) else { panic!("the first may leave") };
+        assert!((40_000..40_200).contains(&step), "3 ms of 13.4 MB/s: {step}");
     }
 }

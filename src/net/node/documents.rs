@@ -2,6 +2,7 @@
 //! comes of it.
 
 use super::Options;
+use super::patience::Patience;
 use super::ways::Ways;
 use crate::cluster::Release;
 use crate::distribution::{SERIAL_KEY, SIGNATURE_KEY};
@@ -13,7 +14,7 @@ use crate::profile::{Manifest, Profile};
 use crate::torrent::Metainfo;
 use crate::trust::{PublicKey, SnapshotClaim};
 use std::io::ErrorKind;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// The pause between two tries to reach the frontend.
 const PAUSE: Duration = Duration::from_millis(500);
@@ -33,19 +34,19 @@ pub(super) struct Documents {
 impl Documents {
     /// Asks the frontend, and makes the Kickstart file where one is wanted.
     pub(super) async fn get(ways: &Ways, options: &Options) -> Result<Self, NetError> {
-        let (client, begun) = (&*ways.own, Instant::now());
+        let (client, mut spent) = (&*ways.own, Patience::new());
         if ways.wants_token(options) {
-            let answer = patiently(begun, options.patience, || client.post_whole("/install/token")).await?;
+            let answer = patiently(&mut spent, options.patience, || client.post_whole("/install/token")).await?;
             let answer: ReportAnswer = serde_json::from_slice(&answer)
                 .map_err(|error| NetError::Said(format!("the frontend's token cannot be read: {error}")))?;
             client.set_token(answer.token);
         }
-        let xml = patiently(begun, options.patience, || client.get_document("/install/profile")).await?;
+        let xml = patiently(&mut spent, options.patience, || client.get_document("/install/profile")).await?;
         let (manifest, metainfo) = loop {
-            match Self::told(client, options, begun).await {
+            match Self::told(client, options, &mut spent).await {
                 Ok(told) => break told,
                 // Spoilt on the way, or a snapshot that was published in between.
-                Err(NetError::Exchange { .. }) if begun.elapsed() < options.patience => tokio::time::sleep(PAUSE).await,
+                Err(NetError::Exchange { .. }) if spent.spent() < options.patience => tokio::time::sleep(PAUSE).await,
                 Err(error) => return Err(error),
             }
         };
@@ -60,17 +61,17 @@ impl Documents {
     async fn told(
         client: &Client,
         options: &Options,
-        begun: Instant,
+        spent: &mut Patience,
     ) -> Result<(Manifest, Option<(Metainfo, String)>), NetError> {
         let spoilt = |url: &str, why: String| NetError::Exchange { url: url.to_owned(), why };
-        let manifest = patiently(begun, options.patience, || client.get_document("/install/manifest")).await?;
+        let manifest = patiently(spent, options.patience, || client.get_document("/install/manifest")).await?;
         let manifest: Manifest = serde_json::from_slice(&manifest)
             .map_err(|error| spoilt("/install/manifest", format!("the manifest cannot be read: {error}")))?;
         if manifest.token.is_some() {
             client.set_token(manifest.token.clone());
         }
         let Some(told) = &manifest.distribution else { return Ok((manifest, None)) };
-        let bytes = patiently(begun, options.patience, || client.get_document(&told.metainfo_path)).await?;
+        let bytes = patiently(spent, options.patience, || client.get_document(&told.metainfo_path)).await?;
         let metainfo = Metainfo::parse(&bytes).map_err(|error| spoilt(&told.metainfo_path, error.to_string()))?;
         if metainfo.info_hash().to_string() != told.info_hash {
             let why = "the metainfo is not the one that the manifest names".to_owned();
@@ -110,7 +111,7 @@ fn check_signature(key: &PublicKey, metainfo: &Metainfo, distribution: &str) -> 
 /// Asks again while the frontend cannot be reached or is not well, as long as there is patience. One that was reached is
 /// there and has much to do: it gets [`BUSY_PATIENCE`] at least.
 async fn patiently<A: Future<Output = Result<bytes::Bytes, NetError>>>(
-    begun: Instant,
+    spent: &mut Patience,
     patience: Duration,
     mut ask: impl FnMut() -> A,
 ) -> Result<bytes::Bytes, NetError> {
@@ -128,7 +129,7 @@ async fn patiently<A: Future<Output = Result<bytes::Bytes, NetError>>>(
             NetError::Connect { source, .. } if source.kind() != ErrorKind::TimedOut => patience,
             _ => patience.max(BUSY_PATIENCE),
         };
-        if !may_go_away || begun.elapsed() >= patience {
+        if !may_go_away || spent.spent() >= patience {
             return Err(error);
         }
         tokio::time::sleep(PAUSE).await;

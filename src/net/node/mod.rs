@@ -4,6 +4,7 @@
 mod checksums;
 mod documents;
 mod fetching;
+mod patience;
 mod plain;
 mod reporter;
 mod tracker;

@@ -31,6 +31,8 @@ struct Trackers {
 struct Known {
     at: Arc<[(Client, String)]>,
     told: Instant,
+    /// The `ETag` of what told it: of a whole operating system that is a megabyte, and a dead tracker has all ask for it.
+    tag: Option<String>,
 }
 
 /// Announces to the trackers that the metainfo names, and to those that the frontend names later.
@@ -43,7 +45,7 @@ pub(super) fn announcer(
     frontend: Arc<Client>,
 ) -> Announcer {
     let info_hash = metainfo.info_hash();
-    let known = Known { at: clients(metainfo, bind, frontend.origin()), told: Instant::now() };
+    let known = Known { at: clients(metainfo, bind, frontend.origin()), told: Instant::now(), tag: None };
     let trackers = Arc::new(Trackers { frontend, metainfo_path, info_hash, bind, known: Mutex::new(known) });
     Arc::new(move |event, left_bytes, totals| {
         let announce = Announce {
@@ -74,18 +76,21 @@ impl Trackers {
 
     /// Takes the metainfo again, not too often, for the trackers it names now.
     async fn look_again(&self) -> Option<Arc<[(Client, String)]>> {
-        {
+        let tag = {
             let mut known = self.known();
             if known.told.elapsed() < Duration::from_secs(LOOK_AGAIN_SECS_MIN) {
                 return None;
             }
             known.told = Instant::now();
-        }
+            known.tag.clone()
+        };
         let limit = Duration::from_secs(ANNOUNCE_SECS_MAX);
-        let bytes = timeout(limit, self.frontend.get_whole(&self.metainfo_path, &[])).await.ok()?.ok()?;
+        let newer = timeout(limit, self.frontend.get_newer(&self.metainfo_path, tag.as_deref())).await.ok()?.ok()?;
+        let (bytes, tag) = newer?;
         let metainfo = Metainfo::parse(&bytes).ok().filter(|metainfo| metainfo.info_hash() == self.info_hash)?;
         let at = clients(&metainfo, self.bind, self.frontend.origin());
-        self.known().at = Arc::clone(&at);
+        let mut known = self.known();
+        (known.at, known.tag) = (Arc::clone(&at), tag);
         Some(at)
     }
 

@@ -37,10 +37,7 @@ pub(super) async fn answer(
     let length = file.length_bytes;
     let etag = format!("\"{}-{}\"", loaded.cache.metainfo().info_hash(), file.offset_bytes);
     let headers = &request.head.headers;
-    if headers
-        .get("if-none-match")
-        .is_some_and(|tags| tags.split(',').any(|tag| [etag.as_str(), "*"].contains(&tag.trim())))
-    {
+    if headers.names_tag(&etag) == Some(true) {
         return Response::text(304, "").with("ETag", etag);
     }
     let is_current = headers.get("if-range").is_none_or(|tag| tag == etag);

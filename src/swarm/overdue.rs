@@ -1,0 +1,111 @@
+//! Requests that no answer comes to: first their slot is used for another piece, then the piece is asked of somebody else,
+//! and who lets several of them wait is closed.
+
+use super::config::{self, IN_FLIGHT_PER_PEER};
+use super::event::{PeerKey, Reason, Source};
+use super::flights::FlightKind;
+use super::peers::Peer;
+use super::session::Session;
+use crate::torrent::PieceIndex;
+use std::time::Duration;
+
+/// Requests in a row without an answer after which a peer is closed.
+const SILENCES_MAX: u32 = 4;
+/// A peer that said nothing since it was asked, for so many times the time between two pieces, may have lost its power: news
+/// of pieces waits no longer than two thirds of that.
+const MUTE_GAPS: u32 = 12;
+/// What is overdue is asked of somebody else who has it, but not before this time, if the peer said nothing at all since.
+pub(super) const MUTE_AFTER: Duration = Duration::from_millis(300);
+
+impl Session {
+    /// Finds flights that take too long: first their slot is used for another piece, then they are given to others.
+    pub(super) fn check_flights(&mut self, now: Duration) {
+        let overdue_after = self.pace.overdue_after();
+        let reassign_after = self.pace.reassign_after();
+        let mut hopeless = Vec::new();
+        let mut next = None;
+        let mut slow = Vec::new();
+        let mut mute = Vec::new();
+        let mute_after = overdue_after.max(MUTE_AFTER);
+        let mute_overdue_after = (overdue_after / 2).max(self.pace.gap() * MUTE_GAPS).min(overdue_after);
+        self.pieces.flights_mut().overdue(|flight| {
+            let Source::Peer(key) = flight.source else { return false };
+            let waited = now.saturating_sub(flight.moved_at);
+            let patience = if flight.kind == FlightKind::Offer { reassign_after * 2 } else { reassign_after };
+            if waited >= patience {
+                hopeless.push((flight.piece, key));
+                return false;
+            }
+            let is_mute = self.peers.get(key).is_some_and(|peer| peer.heard_at <= flight.asked_at);
+            if waited >= mute_after && is_mute {
+                mute.push((flight.piece, key));
+            }
+            // Who says nothing at all has half the time, but longer than news waits: of two such peers a window is full.
+            let overdue_after = if is_mute { mute_overdue_after } else { overdue_after };
+            let is_overdue = flight.is_overdue || waited >= overdue_after;
+            if is_overdue && !flight.is_overdue {
+                slow.push(key);
+            }
+            let due = match (is_overdue, waited >= mute_after) {
+                (false, _) => overdue_after,
+                (true, false) => mute_after,
+                (true, true) => patience,
+            };
+            let due = flight.moved_at + due;
+            next = Some(next.map_or(due, |next: Duration| next.min(due)));
+            is_overdue
+        });
+        for key in slow {
+            if let Some(peer) = self.peers.get_mut(key) {
+                peer.backoff_until = peer.backoff_until.max(now + overdue_after);
+            }
+        }
+        self.ask_others(now, mute);
+        self.give_up_on(now, hopeless);
+        if let Some(next) = next {
+            self.wake_at(next);
+        }
+        if self.pieces.idle().is_none() {
+            if !self.pieces.flights().is_empty() {
+                self.wake_at(now + self.pace.piece_time().max(Duration::from_millis(1)));
+            }
+            return;
+        }
+        let backoffs = self.peers.iter().filter(|peer| peer.useful > 0 && peer.backoff_until > now);
+        if let Some(at) = backoffs.map(|peer| peer.backoff_until).min() {
+            self.wake_at(at);
+        }
+    }
+
+    /// Asks others for what mute peers were asked for, where others have it and have room.
+    fn ask_others(&mut self, now: Duration, mute: Vec<(PieceIndex, PeerKey)>) {
+        let reassign_after = self.pace.reassign_after();
+        for (piece, key) in mute {
+            let is_other = |peer: &Peer| {
+                peer.key != key && !peer.chokes_us && now >= peer.backoff_until && peer.flights < IN_FLIGHT_PER_PEER
+            };
+            if self.peers.holders(piece).any(|at| is_other(self.peers.at(at))) {
+                self.call_off(piece, Source::Peer(key));
+                if let Some(peer) = self.peers.get_mut(key) {
+                    peer.backoff_until = peer.backoff_until.max(now + reassign_after);
+                }
+            }
+        }
+    }
+
+    /// Takes from peers what they were asked for and never sent.
+    fn give_up_on(&mut self, now: Duration, hopeless: Vec<(PieceIndex, PeerKey)>) {
+        let reassign_after = self.pace.reassign_after();
+        for (piece, key) in hopeless {
+            self.call_off(piece, Source::Peer(key));
+            let Some(peer) = self.peers.get_mut(key) else { continue };
+            peer.rest.silences += 1;
+            peer.backoff_until = now + reassign_after * 2u32.pow(peer.rest.silences.min(5));
+            let since = now.saturating_sub(peer.rest.answered_at);
+            if peer.rest.silences >= SILENCES_MAX && since >= config::REASSIGN_MIN {
+                self.contacts.is_mute(now, peer.rest.address.ip());
+                self.disconnect(now, key, Reason::Silent);
+            }
+        }
+    }
+}
