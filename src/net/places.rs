@@ -10,7 +10,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 pub(super) const CONNECTIONS_MAX: usize = 32_768;
 /// From so many connections on, an address that has [`ADDRESS_CONNECTIONS_MAX`] of them gets no more.
 pub(super) const CROWD_CONNECTIONS: usize = 24_576;
-/// See [`CROWD_CONNECTIONS`].
+/// See [`CROWD_CONNECTIONS`]; where there are few places, a quarter of them.
 pub(super) const ADDRESS_CONNECTIONS_MAX: usize = 256;
 /// File descriptors that are left for files and for the store.
 const DESCRIPTORS_KEPT: usize = 512;
@@ -40,6 +40,11 @@ impl Places {
         self.all
     }
 
+    /// How many of them an address may have once they are crowded.
+    pub(super) fn share(&self) -> usize {
+        ADDRESS_CONNECTIONS_MAX.min(self.all / 4)
+    }
+
     /// Whether none is free.
     pub(super) fn is_full(&self) -> bool {
         self.free.available_permits() == 0
@@ -57,7 +62,7 @@ impl Places {
         let address = who(address);
         let mut by_address = self.by_address.lock().expect("nobody panics while holding the addresses");
         let here = by_address.entry(address).or_insert(0);
-        if is_crowded && *here >= ADDRESS_CONNECTIONS_MAX {
+        if is_crowded && *here >= self.share() {
             return None;
         }
         *here += 1;
@@ -132,5 +137,23 @@ mod tests {
         assert!(places.take(free, greedy).is_some());
         assert!(places.by_address.lock().expect("no panic").is_empty());
         places.empty().await;
+    }
+
+    #[tokio::test]
+    async fn of_few_places_an_address_has_a_quarter_once_they_are_crowded() {
+        let places = Places::with(64);
+        let mut held = Vec::new();
+        for n in 0..64 {
+            let free = places.free().await.expect("not closed");
+            // Every other one is the greedy one's.
+            let greedy = places.take(free, IpAddr::from([10, 1, 1, 1 + n % 2 * n]));
+            held.extend(greedy);
+        }
+        let greedy = held.iter().filter(|place| place.address == IpAddr::from([10, 1, 1, 1])).count();
+        assert_eq!(
+            (places.share(), greedy, held.len()),
+            (16, 24, 56),
+            "it takes its part of the first 48, then no more"
+        );
     }
 }

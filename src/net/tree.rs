@@ -1,7 +1,7 @@
 //! A tree of files that is served: open files with what HTTP says of them, kept for a moment.
 //!
-//! Invariant: nothing outside the tree is ever opened. A path is refused by its text first (`..`, empty parts); a
-//! symbolic link may lead elsewhere only where the tree's owner put it on purpose: it must end at a file.
+//! Invariant: nothing outside the tree is ever opened. A path is refused by its text first (`..`, empty parts), then by
+//! where it ends: a symbolic link may lead to another place of the tree, as a mirror may bring it along, and nowhere else.
 
 use super::http::http_date;
 use bytes::Bytes;
@@ -142,7 +142,7 @@ impl Tree {
             self.remember(path, &file);
             return Some(file);
         }
-        let file = File::open(full).ok()?;
+        let file = File::open(self.ends_inside(&full)?).ok()?;
         let metadata = file.metadata().ok().filter(std::fs::Metadata::is_file)?;
         let identity = Identity::of(&metadata);
         let etag = format!("\"{:x}.{:x}-{:x}\"", identity.changed.0, identity.changed.1, metadata.len());
@@ -162,6 +162,13 @@ impl Tree {
         });
         self.remember(path, &file);
         Some(file)
+    }
+
+    /// Where this path ends when its symbolic links are followed; none where that is not in the tree.
+    fn ends_inside(&self, full: &Path) -> Option<PathBuf> {
+        // The tree itself may stand behind a link, which may lead to another one by now.
+        let (root, end) = (self.root.canonicalize().ok()?, full.canonicalize().ok()?);
+        end.starts_with(root).then_some(end)
     }
 
     fn remember(&self, path: &str, file: &Arc<TreeFile>) {
@@ -220,5 +227,40 @@ mod tests {
         let second = tree.load("sub/a.rpm").expect("the file");
         assert_eq!(second.length_bytes, 5);
         assert_ne!(first.etag, second.etag);
+    }
+
+    #[tokio::test]
+    async fn a_link_may_lead_to_another_place_of_the_tree_and_nowhere_else() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (real, served) = (folder.path().join("real"), folder.path().join("served"));
+        std::fs::create_dir_all(real.join("sub")).expect("folders");
+        std::fs::create_dir_all(folder.path().join("real-too")).expect("a folder");
+        for (name, text) in [("real/sub/a.rpm", "one"), ("real-too/secret", "s"), ("secret", "s")] {
+            std::fs::write(folder.path().join(name), text).expect("written");
+        }
+        let link = |to: &str, name: &str| std::os::unix::fs::symlink(to, folder.path().join(name)).expect("linked");
+        // The tree itself may be reached by a link.
+        link("real", "served");
+        link("sub/a.rpm", "real/inner");
+        link("sub", "real/folder");
+        link("../secret", "real/out");
+        link("/etc/passwd", "real/absolute");
+        link("../real-too", "real/beside");
+        link("..", "real/up");
+        link("loop", "real/loop");
+        let tree = Arc::new(Tree::new(served.clone()));
+        for path in ["inner", "folder/a.rpm"] {
+            assert_eq!(tree.file(path).await.expect("the file").content.as_deref(), Some(&b"one"[..]), "{path}");
+        }
+        for path in ["out", "absolute", "beside/secret", "up/secret", "loop", "folder"] {
+            assert!(tree.file(path).await.is_none(), "{path}");
+        }
+        // What is open already is looked at again, too.
+        std::fs::remove_file(real.join("inner")).expect("it was there");
+        link("../secret", "real/inner");
+        assert!(tree.load("inner").is_none(), "it leads elsewhere now");
+        std::fs::remove_file(&served).expect("it was there");
+        link("real-too", "served");
+        assert!(tree.load("secret").is_some(), "the tree is another one now");
     }
 }

@@ -111,6 +111,16 @@ impl Drop for Turn {
 }
 
 #[cfg(test)]
+impl Turns {
+    /// How many of this address wait and have not gone.
+    pub(super) fn waiting(&self, address: IpAddr) -> usize {
+        let line = self.line();
+        let here = line.by_address.get(&who(address));
+        here.map_or(0, |here| here.waiting.iter().filter(|call| !call.is_closed()).count())
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

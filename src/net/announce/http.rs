@@ -2,7 +2,7 @@
 
 use super::Shared;
 use super::metrics::{self, Counters};
-use crate::net::places::{ADDRESS_CONNECTIONS_MAX, Places};
+use crate::net::places::Places;
 use crate::net::seldom::Seldom;
 use crate::tracker::Refusal;
 use crate::wire::http::{self, Head, Request};
@@ -46,7 +46,7 @@ pub(super) async fn serve(shared: Arc<Shared>, listener: TcpListener, mut stop: 
             Ok((stream, peer, free)) => {
                 let Some(place) = places.take(free, peer.ip()) else {
                     if crowding.is_due(peer.ip()) {
-                        let limit = ADDRESS_CONNECTIONS_MAX;
+                        let limit = places.share();
                         shared.log.warning("address-crowds", &[("address", &peer.ip()), ("limit", &limit)]);
                     }
                     continue;

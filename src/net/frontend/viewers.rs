@@ -3,6 +3,7 @@
 
 use super::{Shared, status};
 use crate::net::http::{Request, Response, Segment};
+use crate::net::places::who;
 use bytes::Bytes;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
@@ -38,6 +39,7 @@ impl Viewers {
 
     /// What a new viewer is told; none where there is no room.
     fn enter(&self, address: IpAddr) -> Option<mpsc::Receiver<Segment>> {
+        let address = who(address);
         let mut there = self.there();
         there.retain(|viewer| !viewer.sender.is_closed());
         let here = there.iter().filter(|viewer| viewer.address == address).count();
@@ -73,7 +75,7 @@ impl Viewers {
 
 /// `/status/events`.
 pub(super) fn follow(shared: &Shared, request: &Request) -> Response {
-    match shared.viewers.enter(request.peer.ip().to_canonical()) {
+    match shared.viewers.enter(request.peer.ip()) {
         Some(events) => Response::stream(200, None, events)
             .with("Content-Type", "text/event-stream")
             .with("Cache-Control", "no-store"),
@@ -115,7 +117,11 @@ mod tests {
         assert!(again.is_some() && viewers.enter(greedy).is_none());
         let more: Vec<_> = (10..60).filter_map(|n| viewers.enter(IpAddr::from([10, 1, 2, n]))).collect();
         assert_eq!(more.len(), VIEWERS_MAX - ADDRESS_VIEWERS_MAX - 1);
-        drop(first);
+        drop((first, let_in, more));
+        // Of IPv6 a machine has any number of addresses: those of one network count as one.
+        let v6 = |n: u64| IpAddr::from(std::net::Ipv6Addr::from_bits(0xfd00_u128 << 112 | u128::from(n)));
+        let let_in: Vec<_> = (0..VIEWERS_MAX as u64).filter_map(|n| viewers.enter(v6(n))).collect();
+        assert_eq!(let_in.len(), ADDRESS_VIEWERS_MAX);
     }
 
     #[test]

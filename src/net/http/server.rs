@@ -5,7 +5,7 @@ use super::head::Request;
 use super::response::Response;
 use super::workers::Workers;
 use crate::net::log::Log;
-use crate::net::places::{ADDRESS_CONNECTIONS_MAX, Places};
+use crate::net::places::Places;
 use crate::net::rate::Bucket;
 use crate::net::seldom::Seldom;
 use crate::net::turns::Turns;
@@ -114,7 +114,7 @@ pub async fn serve<S: Service>(listener: TcpListener, service: Arc<S>, options: 
                 was_full = false;
                 let Some(place) = places.take(free, peer.ip()) else {
                     if told.is_due(peer.ip()) {
-                        let limit = ADDRESS_CONNECTIONS_MAX;
+                        let limit = places.share();
                         options.log.warning("address-crowds", &[("address", &peer.ip()), ("limit", &limit)]);
                     }
                     continue;
