@@ -22,7 +22,8 @@ pub enum BootChange {
         begun: u32,
     },
     /// An installation goes on or ends. Complete, it turns the boot action back to the system on disk. News of any
-    /// other installation than the latest changes nothing.
+    /// other installation than the latest changes nothing, nor does one go on whose host is to start its disk: who has
+    /// ended it has the last word.
     Goes {
         /// Which installation.
         install_id: u64,
@@ -45,6 +46,7 @@ impl BootChange {
         match self {
             Self::First if old.was_never_told() => told_to_install(&old),
             Self::Again { begun } if old.begun == *begun && Self::again(&old).is_some() => begun_again(old),
+            Self::Goes { state: InstallState::Installing, .. } if old.action == BootAction::Os => old,
             Self::Goes { install_id, state, note } if old.install_id == *install_id && old.install_id != 0 => {
                 let action = if *state == InstallState::Installed { BootAction::Os } else { old.action };
                 if (old.state, old.action, &old.note) == (Some(*state), action, note) {
@@ -113,5 +115,12 @@ mod tests {
         let old_news = BootChange::Goes { install_id: 1, state: InstallState::Installed, note: None };
         assert_eq!(old_news.apply(anew.clone()), anew);
         assert_eq!(BootChange::Again { begun: 1 }.apply(anew.clone()), anew);
+        // Ended by hand, while the machine goes on.
+        let ended = Boot { action: BootAction::Os, state: None, ..anew };
+        let goes = |state| BootChange::Goes { install_id: 2, state, note: None }.apply(ended.clone());
+        assert_eq!(goes(InstallState::Installing), ended);
+        for state in [InstallState::Failed, InstallState::Installed] {
+            assert_eq!((goes(state).action, goes(state).state), (BootAction::Os, Some(state)), "its end is noted");
+        }
     }
 }

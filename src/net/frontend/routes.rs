@@ -13,6 +13,7 @@ use crate::net::turns::Turns;
 use crate::store::BootChange;
 use crate::swarm::WEB_SEED_RETRY;
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -47,7 +48,9 @@ impl Routes {
         let decoded = request.head.target.decoded_path();
         let path = decoded.as_deref().and_then(|path| path.strip_prefix(TREES)?.split_once('/'));
         let Some((name, path)) = path else { return Response::text(404, "no such file") };
-        let Some(tree) = self.tree(name).await else { return Response::text(404, "no such distribution") };
+        let Some(tree) = self.tree(name, request.peer.ip()).await else {
+            return Response::text(404, "no such distribution");
+        };
         let answer = files::answer(request, &tree, path, &self.shared.counters.package_bytes).await;
         // Of machines alone: what strangers say of themselves takes nothing from the machines' share.
         let is_web_seed = request.head.headers.get(WEB_SEED_HEADER).is_some()
@@ -60,7 +63,7 @@ impl Routes {
         answer
     }
 
-    async fn tree(&self, name: &str) -> Option<Arc<Tree>> {
+    async fn tree(&self, name: &str, asker: IpAddr) -> Option<Arc<Tree>> {
         let fresh = {
             let mut trees = self.trees.lock().expect("nobody panics while holding the folders");
             trees.get_mut(name).and_then(|(seen, tree)| {
@@ -74,7 +77,9 @@ impl Routes {
             return tree;
         }
         let (shared, distribution) = (Arc::clone(&self.shared), DistributionName::parse(name).ok()?);
-        let look = move || shared.store.read(|reader| reader.distribution(&distribution));
+        // Of a name that is none the store is asked each time.
+        let turn = self.turns.take(asker).await;
+        let look = move || (shared.store.read(|reader| reader.distribution(&distribution)), turn).0;
         let found = tokio::task::spawn_blocking(look).await.ok()?;
         let tree = found.ok().map(|distribution| self.shared.tree(&distribution.path));
         let mut trees = self.trees.lock().expect("nobody panics while holding the folders");
@@ -145,7 +150,7 @@ fn late_report(shared: &Shared, shown: &Shown, report: Report) -> Result<(Report
     let asker = asker.if_it_installs(shared, shown)?.prove(shared, shown)?;
     let (host, install_id) = (&asker.facts.host, asker.facts.boot.install_id);
     asker.begin(shared);
-    let address = host.interfaces.iter().any(|interface| interface.ip == Some(shown.address)).then_some(shown.address);
+    let address = shown.is_at_home(host).then_some(shown.address);
     shared.board.started(&host.name, address, install_id);
     Ok((shared.board.report(&host.name, report), asker.token))
 }
@@ -259,7 +264,7 @@ fn profile(shared: &Shared, request: &Request) -> Response {
 fn manifest(shared: &Shared, request: &Request) -> Response {
     compiled(shared, request, |facts, profile| {
         let mut manifest = shared.compiler.manifest(&shared.store, facts, profile)?;
-        if request.is_secure {
+        if request.is_secure && Shown::by(request).is_at_home(&facts.host) {
             manifest.token = Some(who::token(shared, &facts.host.name, facts.boot.install_id));
         }
         manifest.key = Some(shared.keys.signing.public().to_string());
@@ -276,7 +281,7 @@ fn token(shared: &Shared, request: &Request) -> Response {
         Err(response) => return response,
     };
     let host = asker.facts.host.name.clone();
-    if !shown.may_be_told_token(shared.security) {
+    if !shown.may_be_told_token(shared.security, &asker.facts.host) {
         let why = "its token is told by its boot script, or over TLS to its own address";
         return who::refuse(shared, &shown, &Refusal::Unproved(&host, why));
     }
@@ -303,8 +308,8 @@ fn compiled(
     match result {
         Ok(response) => {
             // Of whom a card told who it is, the address tells nothing, unless nothing is to be proved.
-            let is_its_own = facts.host.interfaces.iter().any(|interface| interface.ip == Some(shown.address));
-            let address = (is_its_own || shared.security == Security::Open).then_some(shown.address);
+            let is_its_own = shown.is_at_home(&facts.host) || shared.security == Security::Open;
+            let address = is_its_own.then_some(shown.address);
             shared.board.started(&facts.host.name, address, facts.boot.install_id);
             response.with("Cache-Control", "no-store")
         }
@@ -333,5 +338,50 @@ fn program(shared: &Shared, _request: &Request) -> Response {
     match opened {
         Ok(slice) => Response::file(200, "application/octet-stream", slice),
         Err(error) => boot::failed(shared, &NetError::Said(format!("no program to send: {error}"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::fixture::Fixture;
+    use crate::net::http::RequestHead;
+    use std::task::Poll;
+
+    fn get(path: &str, from: [u8; 4]) -> Request {
+        let text = format!("GET {path} HTTP/1.1\r\n\r\n");
+        let (head, _) = RequestHead::decode(text.as_bytes()).expect("good").expect("whole");
+        let local = "127.0.0.1:80".parse().expect("an address");
+        Request { head, body: bytes::Bytes::new(), peer: (from, 40_000).into(), local, is_secure: false }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn whatever_reads_the_store_has_a_turn_by_address() {
+        let fixture = Fixture::new();
+        let running = fixture.serve().await;
+        let routes = Routes::new(Arc::clone(&running.shared));
+        let (greedy, other) = ([127, 1, 0, 9], [127, 1, 0, 1]);
+        let mut held = Vec::new();
+        for _ in 0..ADDRESS_WORKING_MAX {
+            held.push(routes.turns.take(greedy.into()).await);
+        }
+        for path in [
+            "/install/profile",
+            "/install/manifest",
+            "/install/kickstart",
+            "/install/boot/52:54:00:00:00:01",
+            "/install/metainfo/el9.torrent",
+            "/install/distributions/none/x",
+            "/status.json",
+            "/",
+        ] {
+            routes.call(get(path, other)).await;
+            let mut waits = Box::pin(routes.call(get(path, greedy)));
+            let is_ready = std::future::poll_fn(|context| Poll::Ready(waits.as_mut().poll(context).is_ready())).await;
+            assert!(!is_ready && routes.turns.waiting(greedy.into()) == 1, "{path} waits for a turn");
+        }
+        drop(held);
+        routes.call(get("/install/distributions/none/x", greedy)).await;
+        running.stop().await;
     }
 }

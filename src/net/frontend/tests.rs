@@ -2,6 +2,7 @@
 
 mod secrets;
 mod security;
+mod strangers;
 
 use super::super::fixture::{Fixture, MAC, assert_open_metrics, client};
 use super::super::log::Log;

@@ -116,6 +116,11 @@ impl Shown {
         Ok(None)
     }
 
+    /// Whether it comes from an address of this host.
+    pub(super) fn is_at_home(&self, host: &Host) -> bool {
+        host.interfaces.iter().any(|interface| interface.ip == Some(self.address))
+    }
+
     /// Whether what it shows is proof enough for this installation of this host, or why not. Gives a new token where
     /// the one that was shown grows old.
     pub(super) fn prove(
@@ -139,9 +144,10 @@ impl Shown {
         }
     }
 
-    /// Whether it may be given the token of the host at its address: not in the clear, where that matters.
-    pub(super) fn may_be_told_token(&self, security: Security) -> bool {
-        security != Security::Strict && (self.is_secure || self.is_exempt(security))
+    /// Whether it may be given the token of this host: at the host's own address alone, and not in the clear, where
+    /// that matters.
+    pub(super) fn may_be_told_token(&self, security: Security, host: &Host) -> bool {
+        security != Security::Strict && (self.is_secure || self.is_exempt(security)) && self.is_at_home(host)
     }
 }
 

@@ -64,9 +64,17 @@ async fn whatever_fails_no_log_no_page_and_no_note_tells_a_secret() {
         anybody.set_token(Some(format!("{SECRET}.1.{SECRET}")));
         let error = anybody.get_whole(&format!("{PROFILE}?token={SECRET}"), &[]).await.expect_err("a stranger");
         told.push(error.to_string());
-        for page in ["/", "/status.json", "/metrics"] {
+        let script = format!("/install/boot/{MAC}");
+        let public = ["/", "/status.json", "/metrics", "/install/kickstart", "/install/metainfo/el9.torrent", &script];
+        for page in public {
             told.push(String::from_utf8_lossy(&anybody.get_whole(page, &[]).await.expect("a page")).into_owned());
         }
+        // What is secret travels in the profile alone: not even the manifest beside it has it.
+        fixture.store.write("again", |writer| writer.set_boot(&first_host(), BootAction::Install)).expect("written");
+        let profile = own.get_whole(PROFILE, &[]).await.expect("its profile");
+        assert!(String::from_utf8_lossy(&profile).contains(SECRET), "{number}: so much for the test itself");
+        let manifest = own.get_whole("/install/manifest", &[]).await.expect("its manifest");
+        told.push(String::from_utf8_lossy(&manifest).into_owned());
         running.stop().await;
         let notes = fixture.store.read(|reader| reader.boots()).expect("read");
         told.extend(notes.into_values().filter_map(|boot| boot.note));

@@ -10,29 +10,29 @@ use crate::trust::{Fingerprint, Keys, SnapshotClaim};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 /// A client that asks over TLS from this address, believing the authority of this cluster.
-fn secure_client(running: &Running, fixture: &Fixture, from: &str) -> Client {
+pub(super) fn secure_client(running: &Running, fixture: &Fixture, from: &str) -> Client {
     let (origin, _) = Origin::parse(&format!("https://{}", running.http)).expect("a URL");
     let config = Believer::new(Some(pin(fixture))).config().expect("a configuration");
     Client::new(origin, Some(from.parse().expect("an address"))).with_tls(Some(config))
 }
 
-fn pin(fixture: &Fixture) -> Fingerprint {
+pub(super) fn pin(fixture: &Fixture) -> Fingerprint {
     let pem = std::fs::read(fixture.folder.path().join("keys/authority.pem")).expect("made by serve");
     tls::fingerprint(&pem).expect("a certificate")
 }
 
 /// The boot script of the first host, as asked for by this client.
-async fn boot_script(client: &Client) -> String {
+pub(super) async fn boot_script(client: &Client) -> String {
     let text = client.get_whole(&format!("/install/boot/{MAC}"), &[]).await.expect("a script");
     String::from_utf8_lossy(&text).into_owned()
 }
 
-fn token_in(script: &str) -> String {
+pub(super) fn token_in(script: &str) -> String {
     let after = script.split("?token=").nth(1).expect("a token");
     after.split_ascii_whitespace().next().expect("its end").to_owned()
 }
 
-async fn refused(client: &Client, path: &str, headers: &[(&str, &str)], with: &str) {
+pub(super) async fn refused(client: &Client, path: &str, headers: &[(&str, &str)], with: &str) {
     let error = client.get_whole(path, headers).await.expect_err("it is refused").to_string();
     assert!(error.contains("403") && error.contains(with), "{path}: {error}");
 }
@@ -74,8 +74,13 @@ async fn only_the_token_of_this_installation_over_tls_opens_the_door() {
     known.set_token(Some(token_in(&boot_script(&in_the_clear).await)));
     known.get_whole(PROFILE, &[]).await.expect("the token of the new installation");
     let lines = lines.lock().expect("no panic").join("\n");
-    for event in ["event=token-refused address=127.1.0.1", "event=host-unknown address=127.1.0.9"] {
-        assert!(lines.contains(event), "{event}: {lines}");
+    for (event, hint) in [
+        ("event=token-refused address=127.1.0.1", "the token stands in the boot script of compute-0-0"),
+        ("event=host-unknown address=127.1.0.9", "rocks set-host compute-0-0 --ip 127.1.0.9"),
+        ("event=host-not-installing address=127.1.0.1", "rocks set-boot compute-0-0 install"),
+    ] {
+        let line = lines.lines().find(|line| line.starts_with(event));
+        assert!(line.is_some_and(|line| line.contains(&format!("hint=\"{hint}"))), "{event}: {lines}");
     }
 }
 
@@ -105,16 +110,19 @@ async fn a_boot_script_tells_its_token_to_the_hosts_own_address_and_nobody_chang
     assert!(boot(&first_host()).was_never_told(), "nobody but the host changed anything");
     assert_eq!(generation(), before + 1);
     let own = boot_script(&client(running.http, "127.1.0.1")).await;
-    assert!(own.contains(&format!("rocks.pin={}", pin(&fixture))), "{own}");
     while boot(&first_host()).was_never_told() {
         tokio::task::yield_now().await;
     }
     let keys = Keys::open_or_create(fixture.folder.path(), Duration::ZERO).expect("keys");
     let token = token_in(&own);
     keys.token.verify(crate::net::since_1970(), "compute-0-0", 1, &token).expect("its first installation");
+    let (pin, key) = (pin(&fixture), keys.signing.public());
+    for word in [format!("rocks.pin={pin}"), format!("rocks.token={token}"), format!("rocks.key={key}")] {
+        assert!(own.split_ascii_whitespace().any(|there| there == word), "{word}: {own}");
+    }
     let kickstart = stranger.get_whole(&format!("/install/kickstart?token={token}"), &[]).await;
     let kickstart = String::from_utf8_lossy(&kickstart.expect("the first Kickstart")).into_owned();
-    for argument in [format!("--pin {}", pin(&fixture)), format!("--token {token}"), "--key ".to_owned()] {
+    for argument in [format!("--pin {pin}"), format!("--token {token}"), format!("--key {key}")] {
         assert!(kickstart.contains(&argument), "{argument}: {kickstart}");
     }
 }
