@@ -153,7 +153,7 @@ pub(crate) fn read_input(path: &str) -> anyhow::Result<String> {
     Ok(String::from_utf8(bytes).map_err(|_| invalid())?)
 }
 
-/// One event of a daemon, for the journal: the level as the journal reads it (`<6>`), where the journal reads.
+/// One event of a daemon, for the journal: its level, then its keys and values.
 pub(crate) fn log(level: rocks::net::log::Level, line: &str) {
     use rocks::net::log::Level;
     let word = match level {

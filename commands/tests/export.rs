@@ -1,6 +1,7 @@
 //! `export` and `import`.
 
 use crate::Cluster;
+use rocks::demo::packages::{DistributionSpec, make_distribution};
 
 fn filled() -> Cluster {
     let cluster = Cluster::new();
@@ -61,4 +62,36 @@ fn a_bad_document_changes_nothing() {
         assert!(!new.path().join("rocks.redb").exists());
     }
     assert_eq!(cluster.rocks("export").ok(), before);
+}
+
+#[test]
+fn no_key_is_in_the_database_nor_in_an_export() {
+    let cluster = filled();
+    let tree = cluster.scratch().join("tree");
+    make_distribution(&tree, &DistributionSpec { bytes: 1 << 20, packages: 2, ..DistributionSpec::default() }).unwrap();
+    cluster.rocks(&format!("add-distribution base {} --release rhel9", tree.display())).ok();
+    let mut secrets = Vec::new();
+    for entry in std::fs::read_dir(cluster.path().join("keys")).unwrap() {
+        let path = entry.unwrap().path();
+        let text = std::fs::read_to_string(&path).unwrap();
+        // The authority's certificate is shown to whoever connects.
+        if path.extension().is_none_or(|extension| extension != "pem") {
+            secrets.extend(text.lines().filter(|line| !line.starts_with("-----")).map(str::to_owned));
+        }
+    }
+    assert!(secrets.len() >= 3, "keys were made");
+    // As they are written, and as the bytes that they stand for.
+    let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
+    let raw = |text: &String| text.as_bytes().chunks(2).map(byte).collect::<Option<Vec<u8>>>();
+    let forms: Vec<Vec<u8>> = secrets.iter().filter_map(raw).chain(secrets.iter().map(|s| s.clone().into())).collect();
+    let mut files = vec![cluster.rocks("export").ok().into_bytes()];
+    for entry in std::fs::read_dir(cluster.path()).unwrap().map(Result::unwrap) {
+        if entry.file_type().unwrap().is_file() {
+            files.push(std::fs::read(entry.path()).unwrap());
+        }
+    }
+    assert!(files.len() > 1, "the database is one of them");
+    for (file, form) in files.iter().flat_map(|file| forms.iter().map(move |form| (file, form))) {
+        assert!(!file.windows(form.len()).any(|window| window == form.as_slice()));
+    }
 }

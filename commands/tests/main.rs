@@ -5,6 +5,7 @@ mod add_host;
 mod attributes;
 mod check;
 mod cluster;
+mod daemons;
 mod demo;
 mod diff_host;
 mod distribution;

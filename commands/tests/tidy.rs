@@ -242,6 +242,44 @@ fn files_are_finished_opened_by_their_purpose_and_not_long() {
     hold(&complaints);
 }
 
+/// Every test by the name that `cargo test` knows it by.
+fn tests() -> Vec<String> {
+    let mut names = Vec::new();
+    for source in sources() {
+        let Some(path) = source.name.strip_prefix("src/").or(source.name.strip_prefix("commands/tests/")) else {
+            continue;
+        };
+        let path = path.trim_end_matches(".rs").trim_end_matches("/mod").replace('/', "::");
+        let is_inside = source.text.contains("#[cfg(test)]\nmod tests {");
+        let path = if is_inside { path + "::tests" } else { path };
+        let lines = source.text.lines().map(str::trim_start);
+        let is_test = |line: &str| line.starts_with("#[test]") || line.starts_with("#[tokio::test");
+        let mut comes = false;
+        for line in lines {
+            let named =
+                line.strip_prefix("async ").unwrap_or(line).strip_prefix("fn ").and_then(|rest| rest.split_once('('));
+            if let (true, Some((name, _))) = (comes, named) {
+                names.push(format!("{path}::{name}"));
+                comes = false;
+            }
+            comes |= is_test(line);
+        }
+    }
+    names
+}
+
+/// A sentence of `SECURITY.md` is worth the test behind it: `cargo test` with a name that stands there runs one.
+#[test]
+fn every_test_that_the_security_document_names_is_there() {
+    let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("SECURITY.md")).unwrap();
+    let named: Vec<&str> = text.split('`').skip(1).step_by(2).filter(|word| word.contains("::")).collect();
+    assert!(named.len() > 30, "{named:?}");
+    let tests = tests();
+    let is_there = |name: &str| tests.iter().any(|test| test.contains(name));
+    let missing = named.into_iter().filter(|name| !is_there(name)).map(|name| format!("SECURITY.md: no test '{name}'"));
+    hold(&missing.collect::<Vec<_>>());
+}
+
 #[test]
 fn the_table_is_read_right() {
     assert_eq!(rooms_named("use crate::store::{Store, StoreError};"), ["store"]);

@@ -155,20 +155,30 @@ fn nonsense_is_answered_with_a_reason() {
         bench.say(peer, message.clone());
         assert_eq!(bench.closed, [(peer, reason)], "{message:?}");
     }
-    let endless: [Message; 7] = [
-        Message::KeepAlive,
-        Message::Unchoke,
-        Message::Extended { id: 4, payload: Vec::new() },
-        Message::HaveNone,
-        Message::Have(1),
-        Message::Request(block(1, 0, 16)),
-        Message::Extended { id: 77, payload: Vec::new() },
+    let extended = |id| Message::Extended { id, payload: Vec::new() };
+    // Two words in turn; a request is sense to a seed, which answers it.
+    let endless: [(Message, Message, bool); 9] = [
+        (Message::KeepAlive, Message::KeepAlive, true),
+        (Message::Unchoke, Message::Unchoke, true),
+        (Message::Choke, Message::Unchoke, true),
+        (Message::Interested, Message::NotInterested, true),
+        (extended(4), extended(4), true),
+        (extended(77), extended(77), true),
+        (Message::HaveNone, Message::HaveNone, true),
+        (Message::Have(1), Message::Have(1), true),
+        (Message::Request(block(1, 0, 16)), Message::Request(block(1, 0, 16)), false),
     ];
-    for message in endless {
-        let mut bench = Bench::machine();
-        let peer = bench.connect(2, true);
-        (0..10_000).for_each(|_| bench.say(peer, message.clone()));
-        assert_eq!(bench.closed, [(peer, Reason::Nonsense)], "{message:?}");
+    for (word, other, is_nonsense_to_a_seed) in endless {
+        let mut benches = vec![Bench::machine()];
+        benches.extend(is_nonsense_to_a_seed.then(|| Bench::new(SessionConfig::seed(id(200)))));
+        for mut bench in benches {
+            let peer = bench.connect(2, true);
+            for _ in 0..10_000 {
+                bench.say(peer, word.clone());
+                bench.say(peer, other.clone());
+            }
+            assert_eq!(bench.closed, [(peer, Reason::Nonsense)], "{word:?} {other:?}");
+        }
     }
 }
 

@@ -2,6 +2,7 @@ use super::*;
 use crate::cluster::{BootAction, Host, HostName, Interface, Network, NetworkName, Service};
 use crate::net::fixture::assert_open_metrics;
 use crate::torrent::PeerId;
+use crate::tracker::REPORTERS_TO_DROP;
 use crate::wire::http::{Reply, announce_query, read_announce_reply};
 use crate::wire::udp::{Request, Response};
 use std::io::{Read, Write};
@@ -223,6 +224,68 @@ fn announces_over_udp_need_a_connection_id() {
 }
 
 #[test]
+fn nobody_announces_an_address_but_his_own() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let running = Running::start(cluster(folder.path(), 4));
+    let ask_with = |n: u8, query: &str, field: &str| {
+        let mut stream = running.connect(n);
+        let own = announce_query(&announce(n));
+        write!(stream, "GET /announce?{query}{own}{query} HTTP/1.1\r\nHost: x\r\n{field}\r\n").expect("sent");
+        read_announce_reply(&body(&mut stream)).expect("an answer")
+    };
+    let ways = [
+        ("&ip=127.1.0.4&", ""),
+        ("&ipv4=127.1.0.4%3A6004&", ""),
+        ("&ipv6=%5B%3A%3Affff%3A127.1.0.4%5D%3A6004&", ""),
+        ("", "X-Forwarded-For: 127.1.0.4\r\n"),
+        ("", "Forwarded: for=127.1.0.4\r\n"),
+        ("", "X-Real-IP: 127.1.0.4\r\n"),
+    ];
+    for (query, field) in ways {
+        addresses(ask_with(1, query, field));
+        assert!(reason(ask_with(9, query, field)).contains("no host has the address '127.1.0.9'"), "{query}{field}");
+        assert_eq!(addresses(running.ask(2)), ["127.1.0.1:6001"], "{query}{field}");
+    }
+    // A datagram has a place for an address, behind what it counts, event included.
+    let socket = UdpSocket::bind("127.1.0.3:0").expect("loopback has the address");
+    socket.connect(running.address).expect("it listens");
+    socket.set_read_timeout(Some(Duration::from_secs(20))).expect("a timeout");
+    let exchange = |request: &[u8]| {
+        let mut buffer = [0; 2000];
+        socket.send(request).expect("sent");
+        let count = socket.recv(&mut buffer).expect("an answer");
+        Response::decode(&buffer[..count], false).expect("an answer")
+    };
+    let mut connect = Vec::new();
+    Request::Connect { transaction: 5 }.encode(&mut connect);
+    let Response::Connect { connection, .. } = exchange(&connect) else { panic!("an id") };
+    let mut asks = Vec::new();
+    Request::Announce { connection, transaction: 6, announce: announce(3) }.encode(&mut asks);
+    asks[84..88].copy_from_slice(&[127, 1, 0, 4]);
+    assert!(matches!(exchange(&asks), Response::Announce { .. }));
+    let mut named = addresses(running.ask(2));
+    named.sort();
+    assert_eq!(named, ["127.1.0.1:6001", "127.1.0.3:6003"], "the fourth has never announced itself");
+}
+
+#[test]
+fn announces_change_nothing_in_the_store() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = cluster(folder.path(), 2);
+    let running = Running::start(Store::open(folder.path()).expect("opened twice"));
+    let endpoint = || store.read(|r| r.endpoint(Service::Track)).expect("read");
+    while endpoint().is_none() {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let generation = || store.read(|r| r.generation()).expect("read");
+    let before = generation();
+    addresses(running.ask(1));
+    addresses(running.ask(2));
+    reason(running.ask(9));
+    assert_eq!(generation(), before, "it answers from what it has read, and writes nothing of what it hears");
+}
+
+#[test]
 fn what_is_no_announce_is_answered_and_does_no_harm() {
     let folder = tempfile::tempdir().expect("a folder");
     let running = Running::start(cluster(folder.path(), 1));
@@ -266,6 +329,18 @@ fn reports_of_strangers_do_not_reach_the_log_and_those_of_a_host_once_a_while() 
         assert!(reason(report(9)).contains("no host"));
     }
     assert_eq!(told(), 0);
+    // As many as would drop a host's peer, were they hosts.
+    addresses(running.ask(2));
+    let query = |n: u8| {
+        let bad_peers = vec![SocketAddr::from(([127, 1, 0, 2], 6002))];
+        announce_query(&Announce { bad_peers, ..announce(n) })
+    };
+    for n in 9..9 + REPORTERS_TO_DROP as u8 {
+        let mut stream = running.connect(n);
+        write!(stream, "GET /announce?{} HTTP/1.1\r\nHost: x\r\n\r\n", query(n)).expect("sent");
+        reason(read_announce_reply(&body(&mut stream)).expect("an answer"));
+    }
+    assert_eq!(addresses(running.ask(1)), ["127.1.0.2:6002"], "it is named still");
     for _ in 0..3 {
         addresses(report(1));
     }

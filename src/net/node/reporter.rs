@@ -127,3 +127,45 @@ impl Shared {
         timeout(Duration::from_secs(REPORT_SECS_MAX), sent).await.ok().flatten().is_some()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::fixture::client;
+    use crate::net::http::{Request, Response, Service, server};
+    use crate::net::log::Log;
+
+    /// Gives a token with each answer, and notes the one that was shown.
+    struct Renewing(Mutex<Vec<Option<String>>>);
+
+    impl Service for Renewing {
+        async fn call(&self, request: Request) -> Response {
+            let mut shown = self.0.lock().expect("no panic");
+            shown.push(request.head.headers.get("authorization").map(str::to_owned));
+            let answer = ReportAnswer { token: Some(format!("token-{}", shown.len())), next_millis: Some(1) };
+            Response::new(200, "application/json", serde_json::to_vec(&answer).expect("JSON"))
+        }
+    }
+
+    #[tokio::test]
+    async fn a_token_that_comes_with_an_answer_is_shown_from_then_on() {
+        let listener = server::listen("127.0.0.1:0".parse().expect("an address")).expect("a port");
+        let at = listener.local_addr().expect("bound");
+        let service = Arc::new(Renewing(Mutex::default()));
+        let (_stop, stop) = tokio::sync::watch::channel(false);
+        let options = server::Options { upload: None, has_threads: false, tls: None, log: Log::silent(), stop };
+        tokio::spawn(server::serve(listener, Arc::clone(&service), options));
+        let asking = Arc::new(client(at, "127.0.0.1"));
+        asking.set_token(Some("token-0".to_owned()));
+        let reporter = Reporter::start(asking, Box::new(|_| {}), Duration::from_millis(1));
+        while service.0.lock().expect("no panic").len() < 3 {
+            reporter.phase(Phase::Fetching);
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        reporter.last(Phase::Installed, None).await;
+        let shown = service.0.lock().expect("no panic").clone();
+        for (n, shown) in shown.iter().enumerate() {
+            assert_eq!(shown.as_deref(), Some(format!("Bearer token-{n}").as_str()));
+        }
+    }
+}

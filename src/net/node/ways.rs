@@ -75,3 +75,82 @@ impl Ways {
 fn is_this_machine(origin: &Origin) -> bool {
     origin.host == "localhost" || origin.host.parse().is_ok_and(|ip: IpAddr| ip.to_canonical().is_loopback())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::PathBuf;
+    use std::time::Duration;
+
+    fn options(frontend: &str) -> Options {
+        Options {
+            frontend: frontend.to_owned(),
+            kickstart: None,
+            cache: None,
+            proxy: None,
+            bind: None,
+            peer_port: 0,
+            exits_when_complete: true,
+            linger: Duration::ZERO,
+            http_only: false,
+            everything: false,
+            rate: None,
+            summary: None,
+            patience: Duration::ZERO,
+            key: None,
+            token: Some("1.compute-0-0.1.2.3".to_owned()),
+            authority: None,
+            pin: Some(Fingerprint::of(b"a certificate")),
+            plain: false,
+        }
+    }
+
+    #[test]
+    fn what_is_for_this_machine_alone_goes_over_tls_unless_the_user_or_this_very_machine_says_otherwise() {
+        let unpinned = |url: &str| Options { pin: None, ..options(url) };
+        let plain = |url: &str| Options { plain: true, ..options(url) };
+        for (options, own_is_secure, packages_are_secure) in [
+            (options("http://10.1.1.1:8080"), true, false),
+            (unpinned("http://10.1.1.1:8080"), true, false),
+            (unpinned("http://frontend.local"), true, false),
+            (unpinned("http://[fd00::1]:8080"), true, false),
+            (options("https://10.1.1.1:8080"), true, true),
+            (plain("http://10.1.1.1:8080"), false, false),
+            (plain("https://10.1.1.1:8080"), true, true),
+            (unpinned("http://127.0.0.1:8080"), false, false),
+            (unpinned("http://[::1]:8080"), false, false),
+            (unpinned("http://localhost:8080"), false, false),
+            (options("http://127.0.0.1:8080"), true, false),
+        ] {
+            let ways = Ways::new(&options, None).expect("good options");
+            let found = (ways.own.origin().is_secure, ways.packages.origin().is_secure);
+            assert_eq!(found, (own_is_secure, packages_are_secure), "{options:?}");
+            assert_eq!(ways.believer.is_some(), own_is_secure, "{options:?}");
+            let untold = Options { token: None, ..options };
+            assert_eq!(ways.wants_token(&untold), own_is_secure, "{untold:?}");
+        }
+        assert!(Ways::new(&unpinned("https://10.1.1.1"), None).is_err(), "nobody to believe");
+        let missing = Options { authority: Some(PathBuf::from("/nonexistent")), ..options("http://10.1.1.1") };
+        assert!(Ways::new(&missing, None).is_err(), "an authority that cannot be read is not the first one met");
+    }
+
+    #[tokio::test]
+    async fn no_token_goes_in_the_clear_beside_packages() {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let ways = Ways::new(&options(&format!("http://{}", listener.local_addr().expect("bound"))), None);
+        let ways = ways.expect("good options");
+        let heard = tokio::spawn(async move {
+            let (mut tcp, _) = listener.accept().await.expect("it comes");
+            let mut heard = Vec::new();
+            while !heard.ends_with(b"\r\n\r\n") {
+                assert!(tcp.read_buf(&mut heard).await.expect("read") > 0, "a whole head");
+            }
+            tcp.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await.expect("sent");
+            String::from_utf8_lossy(&heard).into_owned()
+        });
+        ways.packages.get_whole("/install/distributions/el9/x.rpm", &[]).await.expect("an answer");
+        let heard = heard.await.expect("no panic");
+        assert!(heard.starts_with("GET /install/") && !heard.to_lowercase().contains("authorization"), "{heard}");
+    }
+}

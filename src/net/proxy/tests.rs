@@ -7,10 +7,11 @@ use super::super::links::{Member, Setup, Supply, WEB_SEED_HEADER, WebSeed, encod
 use super::super::log::Log;
 use super::*;
 use crate::swarm::{Event, SessionConfig, WebSeedOutcome};
-use crate::torrent::PeerId;
+use crate::torrent::{Metainfo, PeerId};
 use bytes::Bytes;
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::path::Path;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::watch;
 
@@ -104,6 +105,11 @@ impl Service for Faulty {
     }
 }
 
+/// Makes a cache in this folder, or in memory.
+type Keeping = fn(&Path, Metainfo) -> Cache;
+
+const IN_MEMORY: Keeping = |_, metainfo| Cache::in_memory(metainfo);
+
 /// A door before a faulty frontend, and what keeps both alive.
 struct Bed {
     fixture: Fixture,
@@ -115,21 +121,32 @@ struct Bed {
 
 impl Bed {
     fn new(is_loaded: bool, fault: impl Fn(&str, u32) -> Option<Fault> + Send + Sync + 'static) -> Self {
-        Self::make(is_loaded, false, None, fault)
+        Self::make(is_loaded.then_some(IN_MEMORY), false, None, fault)
+    }
+
+    /// A door whose cache keeps nothing: where its folder was, there is none any more and cannot be.
+    fn without_room(fault: impl Fn(&str, u32) -> Option<Fault> + Send + Sync + 'static) -> Self {
+        let full: Keeping = |folder, metainfo| {
+            let place = folder.join("cache");
+            let cache = Cache::on_disk(&place, metainfo).expect("a folder");
+            std::fs::remove_dir_all(&place).and_then(|()| std::fs::write(&place, "")).expect("it was made just now");
+            cache
+        };
+        Self::make(Some(full), false, None, fault)
     }
 
     /// A door that is told another digest of this package than it has.
     fn doubting(package: &str) -> Self {
-        Self::make(true, false, Some(package), |_, _| None)
+        Self::make(Some(IN_MEMORY), false, Some(package), |_, _| None)
     }
 
     /// A door whose swarm's engine panics as soon as it announces itself.
     fn with_engine(fault: impl Fn(&str, u32) -> Option<Fault> + Send + Sync + 'static) -> Self {
-        Self::make(true, true, None, fault)
+        Self::make(Some(IN_MEMORY), true, None, fault)
     }
 
     fn make(
-        is_loaded: bool,
+        cache: Option<Keeping>,
         has_engine: bool,
         doubted: Option<&str>,
         fault: impl Fn(&str, u32) -> Option<Fault> + Send + Sync + 'static,
@@ -162,8 +179,8 @@ impl Bed {
         let (listener, at, options) = serve();
         let (say, words) = mpsc::channel(4);
         let door = Arc::new(Door::new(Arc::clone(&frontend), at, None, say, Log::silent()));
-        if is_loaded {
-            let cache = Arc::new(Cache::in_memory(fixture.metainfo.clone()));
+        if let Some(make) = cache {
+            let cache = Arc::new(make(fixture.folder.path(), fixture.metainfo.clone()));
             let web_seed = WebSeed { client: frontend, tree_path: TREE.to_owned(), headers: Vec::new() };
             let setup = Setup {
                 config: SessionConfig::machine(PeerId::new(*b"rocks-bad-da")),
@@ -234,6 +251,18 @@ async fn a_package_that_is_not_what_its_repository_says_never_comes_to_its_end()
     }
     let other = "p06+1~a.rpm";
     assert_eq!(bed.get(&format!("{TREE}{other}")).await, bed.fixture.content(other));
+}
+
+/// Then the digests of its pieces are all that is looked at.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_cache_has_no_room_for_passes_and_every_byte_is_right() {
+    for fault in [None, Some(Fault::Corrupt), Some(Fault::Truncate)] {
+        let bed = Bed::without_room(move |_, times| fault.filter(|_| times == 0));
+        bed.install().await;
+        let cache = bed.door.loaded().expect("loaded").cache.clone();
+        let layout = bed.fixture.metainfo.layout();
+        assert!(!layout.pieces().any(|piece| cache.has(piece)), "so much for the test itself");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
