@@ -1,8 +1,9 @@
 //! What peers are told of pieces gained: at once where that counts, else many at a time.
 //!
 //! Most of what machines say to each other is that they have a piece. The first ones to have it must be known at once, or
-//! it does not spread. Of a piece that enough have already a peer needs no further source soon: such news waits and goes
-//! out together, one packet for many.
+//! it does not spread; but who has it can send to few, and whoever else asks for it is turned down: so some hear at once,
+//! others each time. Of a piece that enough have already a peer needs no further source soon. All other news waits and
+//! goes out together, one packet for many.
 
 use super::event::Action;
 use super::message::Message;
@@ -14,6 +15,8 @@ use std::time::Duration;
 const FRONTEND_EVERY: Duration = Duration::from_millis(100);
 /// A piece that so many peers have is common.
 const COMMON: u16 = 4;
+/// So many machines hear at once of a piece that is not.
+const AT_ONCE_MAX: usize = 12;
 /// News of common pieces waits for so many times the time between two pieces, within these bounds.
 const LATER_GAPS: u32 = 8;
 const LATER_MIN: Duration = Duration::from_millis(5);
@@ -48,18 +51,30 @@ impl Session {
         let later = hearing.filtered(may_wait);
         let at_once = hearing.filtered(|at| !may_wait(at));
         for at in later {
-            self.peers.at_mut(at).rest.untold.push(piece);
-            let wait = (self.pace.gap() * LATER_GAPS).clamp(LATER_MIN, LATER_MAX);
-            self.news.others_at.get_or_insert(now + wait);
+            self.tell_later(now, at, piece);
         }
         // In an order that changes: who hears first asks first, and it must not always be the same ones.
         let first = self.random.below(at_once.count() as u64) as usize;
+        let mut told = 0;
         for at in at_once.skip(first).chain(at_once.take(first)) {
             let peer = self.peers.at_mut(at);
+            if peer.is_ours() {
+                told += 1;
+                if told > AT_ONCE_MAX {
+                    self.tell_later(now, at, piece);
+                    continue;
+                }
+            }
             peer.said_at = now;
             self.actions.push_back(Action::Send { peer: peer.key, message: Message::Have(piece.get()) });
         }
         self.wake_for_news();
+    }
+
+    fn tell_later(&mut self, now: Duration, at: usize, piece: PieceIndex) {
+        self.peers.at_mut(at).rest.untold.push(piece);
+        let wait = (self.pace.gap() * LATER_GAPS).clamp(LATER_MIN, LATER_MAX);
+        self.news.others_at.get_or_insert(now + wait);
     }
 
     /// Tells what is due, and sees to it that the rest will be told.

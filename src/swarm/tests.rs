@@ -421,6 +421,37 @@ fn news_of_a_piece_that_many_have_waits_and_goes_out_together() {
     assert_eq!(told(&bench, 0), lacking[1..], "who has it meanwhile need not hear of it");
 }
 
+#[test]
+fn of_a_piece_that_few_have_some_hear_at_once_and_everybody_by_and_by() {
+    let mut bench = Bench::machine();
+    let giver = bench.connect_ours(2);
+    let lacking: Vec<PeerKey> = (3..33).map(|n| bench.connect(n, true)).collect();
+    for &peer in &lacking {
+        bench.say(peer, Message::HaveNone);
+        bench.say(peer, Message::Extended { id: 0, payload: ours() });
+    }
+    let stock = bench.connect(40, true);
+    bench.say(stock, Message::HaveNone);
+    bench.said.clear();
+    bench.answer(giver, true);
+    assert!(bench.session.is_complete());
+    let news: Vec<(PeerKey, u32)> = bench
+        .said
+        .iter()
+        .filter_map(|(peer, said)| match said {
+            Message::Have(piece) => Some((*peer, *piece)),
+            _ => None,
+        })
+        .collect();
+    let first: Vec<PeerKey> = news.iter().take_while(|(_, piece)| *piece == news[0].1).map(|(peer, _)| *peer).collect();
+    assert!(first.len() <= 13 && first.contains(&stock), "{first:?}");
+    // A machine that has everything tells what it has not told yet.
+    for piece in 0..PIECES {
+        let told = news.iter().filter(|(_, told)| *told == piece).count();
+        assert_eq!(told, lacking.len() + 1, "everybody hears of piece {piece}");
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 

@@ -43,10 +43,6 @@ const READ_BYTES: usize = 16 << 10;
 /// the buffers of many sockets at once: counted as sent they would all be on their way together, each for as long as all
 /// take, while nobody has anything to pass on. (A machine that waited so would leave gaps: its own way out is the narrow place.)
 const UNSENT_BYTES: u32 = 32 << 10;
-/// Set for a moment, where the kernel has it, it makes the kernel spread what a socket sends over the round trip for good,
-/// whatever finds its rate thereafter. Blocks that leave in one burst stand in the queues of both links, and all requests
-/// wait behind them.
-const PACING_CONTROL: &[u8] = b"bbr";
 /// A booking at a rate.
 const PACED_BYTES_MAX: usize = 16 << 10;
 
@@ -136,9 +132,7 @@ pub(super) fn start(tcp: TcpStream, rest: BytesMut, (peer, address): (PeerKey, S
     if common.is_seed {
         let _ = socket2::SockRef::from(&tcp).set_tcp_notsent_lowat(UNSENT_BYTES);
     }
-    for control in [PACING_CONTROL, CONGESTION_CONTROL] {
-        let _ = socket2::SockRef::from(&tcp).set_tcp_congestion(control);
-    }
+    let _ = socket2::SockRef::from(&tcp).set_tcp_congestion(CONGESTION_CONTROL);
     let (from, to) = tcp.into_split();
     let (out, outgoing) = mpsc::channel(OUT_MAX);
     let expected = Expected::default();
