@@ -336,6 +336,8 @@ impl Node {
             Action::CancelHttp { piece } => {
                 self.send(around, now, FRONTEND, What::HttpGivenUp { node: self.number, piece });
             }
+            // The machines of the model have the metainfo: nobody is told of an info dictionary.
+            Action::SendMetadata { .. } => {}
             Action::SetDone | Action::Forget { .. } | Action::Report { .. } => {}
         }
     }

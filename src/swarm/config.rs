@@ -43,6 +43,8 @@ pub const HTTP_BESIDE_PEERS: usize = 1;
 pub const HTTP_ALONE: usize = 4;
 /// Messages that make no sense (a request for nothing, a have twice) that a peer is forgiven.
 pub const NONSENSE_MAX: u32 = 64;
+/// How often a peer may ask for the info dictionary on one connection: for each of its parts so many times.
+pub const METADATA_TIMES_MAX: u32 = 2;
 /// A request is given to somebody else after this time without an answer, or after
 /// [`REASSIGN_PIECE_TIMES`] median piece times if that is longer.
 pub const REASSIGN_MIN: Duration = Duration::from_secs(1);
@@ -73,6 +75,8 @@ pub struct SessionConfig {
     pub rack: Option<u32>,
     /// Whether pieces may be fetched over HTTP from the frontend (web seed).
     pub web_seed: bool,
+    /// How long the info dictionary is that the driver gives to who asks (BEP 9); none where it gives none.
+    pub metadata_bytes: Option<u32>,
     /// Whether there is a tracker to announce to.
     pub tracker: bool,
     /// Peers that are sent to at once. Three for a machine: of two, both may be busy with what others send them while the
@@ -90,6 +94,7 @@ impl SessionConfig {
             frontend: None,
             rack: None,
             web_seed: true,
+            metadata_bytes: None,
             tracker: true,
             serve_at_once: 3,
         }

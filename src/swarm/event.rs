@@ -252,6 +252,15 @@ pub enum Action {
         /// Which.
         block: Block,
     },
+    /// Send a part of the info dictionary, which the driver has (BEP 9).
+    SendMetadata {
+        /// To whom.
+        peer: PeerKey,
+        /// The number that the receiver gave the extension.
+        id: u8,
+        /// Which part; it exists.
+        part: u32,
+    },
     /// Compare the digest of a piece whose payload from this source is complete. Copies of two sources are never
     /// mixed: the driver keeps unverified payload by piece and source, so that a wrong piece has one culprit.
     Verify {

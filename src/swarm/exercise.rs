@@ -7,6 +7,7 @@
 
 use super::*;
 use crate::torrent::{Block, Layout, MetainfoBuilder, PeerId, PieceIndex};
+use crate::wire::MetadataMessage;
 use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -15,6 +16,8 @@ use std::time::Duration;
 pub(super) const PIECE_BYTES: u32 = 256 * 1024;
 /// Three whole pieces and a short one, then nine files of a short piece each.
 pub(super) const PIECES: u32 = 13;
+/// The info dictionary that a session on the bench gives: three parts.
+pub(super) const METADATA_BYTES: u32 = 40_000;
 /// Events read from one string of bytes.
 const EVENTS_MAX: usize = 400;
 /// A session says no more than this at one event: a few messages to each peer of each piece.
@@ -41,7 +44,7 @@ pub(super) fn id(n: u32) -> PeerId {
 
 /// The extension handshake of a machine of ours.
 pub(super) fn ours() -> Vec<u8> {
-    b"d1:md6:rk_aski2e6:rk_badi5e8:rk_crossi3e8:rk_readyi4e7:rk_wanti1ee1:pi6881ee".to_vec()
+    b"d1:md6:rk_aski2e6:rk_badi5e8:rk_crossi3e8:rk_readyi4e7:rk_wanti1e11:ut_metadatai6ee1:pi6881ee".to_vec()
 }
 
 /// A session with what it said that waits for an answer.
@@ -51,6 +54,8 @@ pub(super) struct Bench {
     pub(super) asked: Vec<(PeerKey, Block)>,
     pub(super) verifying: Vec<(PieceIndex, Source)>,
     pub(super) sending: Vec<(PeerKey, Block)>,
+    /// Parts of the info dictionary that were to be sent.
+    pub(super) parts: Vec<(PeerKey, u32)>,
     pub(super) connecting: Vec<SocketAddr>,
     pub(super) fetching: Vec<PieceIndex>,
     pub(super) said: Vec<(PeerKey, Message)>,
@@ -63,6 +68,7 @@ pub(super) struct Bench {
 
 impl Bench {
     pub(super) fn new(config: SessionConfig) -> Self {
+        let config = SessionConfig { metadata_bytes: Some(METADATA_BYTES), ..config };
         let session = Session::new(config, layout(), 7);
         Self {
             session,
@@ -70,6 +76,7 @@ impl Bench {
             asked: Vec::new(),
             verifying: Vec::new(),
             sending: Vec::new(),
+            parts: Vec::new(),
             connecting: Vec::new(),
             fetching: Vec::new(),
             said: Vec::new(),
@@ -151,6 +158,10 @@ impl Bench {
                 assert!(self.sending.iter().all(|(key, _)| *key != peer), "two blocks at once to {peer:?}");
                 assert!(self.session.held().has(block.piece), "{block:?} is not held");
                 self.sending.push((peer, block));
+            }
+            Action::SendMetadata { peer, part, .. } => {
+                assert!(self.connected.contains(&peer), "part {part} to {peer:?}, which is not connected");
+                self.parts.push((peer, part));
             }
             Action::Verify { piece, source } => {
                 assert!(!self.verifying.contains(&(piece, source)), "{piece} of {source:?} verified twice at once");
@@ -408,7 +419,10 @@ impl Bytes<'_> {
             22 => Message::KeepAlive,
             _ => {
                 let id = self.below(7) as u8;
-                let payload = (0..self.below(24)).map(|_| self.byte()).collect();
+                let payload = match id {
+                    6 => MetadataMessage::Request { part: self.below(5) }.encode(),
+                    _ => (0..self.below(24)).map(|_| self.byte()).collect(),
+                };
                 Message::Extended { id, payload }
             }
         }

@@ -1,14 +1,15 @@
 //! What peers say: their pieces, their requests, their extensions. Everything is judged here; nothing that stood on the
 //! wire is believed to be in range.
 
-use super::config::{self, NONSENSE_MAX, Role};
-use super::event::{PeerKey, Reason};
+use super::config::{self, METADATA_TIMES_MAX, NONSENSE_MAX, Role};
+use super::event::{Action, PeerKey, Reason};
 use super::extension::{self, Handshake};
 use super::message::Message;
 use super::requests::CROSSING_MAX;
 use super::session::Session;
 use super::talk::Word;
 use crate::torrent::{Bitfield, PieceIndex};
+use crate::wire::{MetadataMessage, metadata_parts};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -160,6 +161,7 @@ impl Session {
                     _ => self.on_crossing(now, key, &pieces),
                 }
             }
+            extension::METADATA => self.on_metadata(now, key, payload),
             extension::BAD => match extension::decode_host(payload) {
                 Some(host) => self.on_bad(now, key, host),
                 None => self.disconnect(now, key, Reason::WrongExtension),
@@ -171,6 +173,26 @@ impl Session {
                 self.fill(now);
             }
             _ => self.nonsense(now, key, 1),
+        }
+    }
+
+    /// Somebody asks for a part of the info dictionary. It may have each a few times; who asks for more, or for what does not
+    /// exist, is turned down. A session has asked nobody, so whatever else is said of it has no sense.
+    fn on_metadata(&mut self, now: Duration, key: PeerKey, payload: &[u8]) {
+        let parts = self.config.metadata_bytes.map_or(0, metadata_parts);
+        let Some(peer) = self.peers.get_mut(key) else { return };
+        let id = peer.rest.extension.ids[usize::from(extension::METADATA)];
+        match MetadataMessage::decode(payload) {
+            Ok(MetadataMessage::Request { part }) if id != 0 => {
+                peer.rest.metadata_asked = peer.rest.metadata_asked.saturating_add(1);
+                if part < parts && peer.rest.metadata_asked <= parts.saturating_mul(METADATA_TIMES_MAX) {
+                    return self.act(Action::SendMetadata { peer: key, id, part });
+                }
+                self.say(key, Message::Extended { id, payload: MetadataMessage::Reject { part }.encode() });
+                self.nonsense(now, key, 1);
+            }
+            Ok(MetadataMessage::Unknown) => {}
+            Ok(_) | Err(_) => self.nonsense(now, key, 1),
         }
     }
 

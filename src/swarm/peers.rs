@@ -64,6 +64,9 @@ pub(super) struct Rest {
     /// What it may still say.
     pub(super) talk: Talk,
 
+    /// Parts of the info dictionary that it asked for.
+    pub(super) metadata_asked: u32,
+
     /// Of a seed: what it wants, if it told.
     pub(super) want: Option<Bitfield>,
     /// Of a seed: when the peer last gained a piece or was offered one.
@@ -107,6 +110,7 @@ impl Peer {
             untold: Vec::new(),
             nonsense: 0,
             talk: Talk::new(Duration::ZERO),
+            metadata_asked: 0,
             want: None,
             gained_at: Duration::ZERO,
             offers: BTreeSet::new(),

@@ -278,8 +278,13 @@ impl Session {
     }
 
     fn say_extended_handshake(&mut self, peer: PeerKey) {
+        let mut ids = extension::OUR_IDS;
+        if self.config.metadata_bytes.is_none() {
+            ids[usize::from(extension::METADATA)] = 0;
+        }
         let handshake = Handshake {
-            ids: extension::OUR_IDS,
+            ids,
+            metadata_bytes: self.config.metadata_bytes,
             // libtorrent closes a connection to who only uploads and shows no pieces, as a seed does.
             upload_only: (!self.is_seed()).then(|| self.set_done && self.is_complete()),
             requests_max: Some(super::config::STOCK_REQUESTS_MAX as u32),

@@ -1,8 +1,9 @@
 //! A session against peers that behave, misbehave, and do anything at all in any order.
 
-use super::exercise::{Bench, PIECE_BYTES, PIECES, address, id, layout, ours};
+use super::exercise::{Bench, METADATA_BYTES, PIECE_BYTES, PIECES, address, id, layout, ours};
 use super::*;
 use crate::torrent::Bitfield;
+use crate::wire::{Extensions, METADATA_NAME, MetadataMessage, metadata_parts};
 use proptest::prelude::*;
 use std::time::Duration;
 
@@ -20,6 +21,61 @@ fn a_machine_takes_everything_from_one_peer_and_tells_of_it() {
     });
     assert_eq!(asked.map(u64::from).sum::<u64>(), bench.session.totals().from_peers_bytes, "no pad, nothing twice");
     assert_eq!(bench.session.totals().twice_bytes + bench.session.totals().wrong_bytes, 0);
+}
+
+#[test]
+fn who_asks_for_the_info_dictionary_gets_each_part_a_few_times() {
+    for role in [Role::Machine, Role::Seed] {
+        let mut bench = Bench::new(SessionConfig { role, ..SessionConfig::machine(id(1)) });
+        let stock = bench.connect_from(address(2), id(2));
+        let ours = bench.said.iter().find_map(|(_, message)| match message {
+            Message::Extended { id: 0, payload } => Extensions::decode(payload).ok(),
+            _ => None,
+        });
+        let ours = ours.expect("an extension handshake");
+        assert_eq!(ours.metadata_bytes, Some(METADATA_BYTES));
+        let ask = |bench: &mut Bench, part| {
+            let payload = MetadataMessage::Request { part }.encode();
+            bench.say(stock, Message::Extended { id: ours.ids[METADATA_NAME], payload });
+        };
+        ask(&mut bench, 0);
+        assert!(bench.parts.is_empty(), "it did not say under which number it hears of it");
+        bench.say(stock, Message::Extended { id: 0, payload: b"d1:md11:ut_metadatai3eee".to_vec() });
+        let parts = metadata_parts(METADATA_BYTES);
+        (0..parts).for_each(|part| ask(&mut bench, part));
+        assert_eq!(bench.parts, (0..parts).map(|part| (stock, part)).collect::<Vec<_>>());
+        let rejected = |bench: &Bench, part| {
+            let payload = MetadataMessage::Reject { part }.encode();
+            bench.said.contains(&(stock, Message::Extended { id: 3, payload }))
+        };
+        ask(&mut bench, parts);
+        assert!(rejected(&bench, parts), "there is no such part");
+        assert!(!rejected(&bench, 0));
+        for _ in 0..parts * METADATA_TIMES_MAX {
+            ask(&mut bench, 0);
+        }
+        assert!(rejected(&bench, 0) && bench.closed.is_empty());
+        assert!(bench.parts.len() as u32 <= parts * METADATA_TIMES_MAX, "{:?}", bench.parts);
+        for _ in 0..=NONSENSE_MAX {
+            ask(&mut bench, 0);
+        }
+        assert_eq!(bench.closed, [(stock, Reason::Nonsense)]);
+    }
+}
+
+#[test]
+fn who_has_no_info_dictionary_says_nothing_of_one() {
+    let mut session = Session::new(SessionConfig::machine(id(1)), layout(), 7);
+    let (peer, direction) = (PeerKey(0), Direction::Incoming);
+    let (id, address) = (id(2), address(2));
+    session.handle(Duration::ZERO, Event::PeerConnected { peer, id, address, direction, fast: true, extended: true });
+    let mut said = Vec::new();
+    while let Some(action) = session.poll(Duration::ZERO) {
+        if let Action::Send { message: Message::Extended { payload, .. }, .. } = action {
+            said.push(Extensions::decode(&payload).expect("an extension handshake"));
+        }
+    }
+    assert_eq!((said.len(), said[0].metadata_bytes, said[0].ids.get(METADATA_NAME)), (1, None, None));
 }
 
 #[test]

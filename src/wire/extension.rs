@@ -25,6 +25,8 @@ pub struct Extensions {
     pub request_queue: Option<u32>,
     /// The program and its version.
     pub client: Option<String>,
+    /// How long the info dictionary is, of who has it (BEP 9).
+    pub metadata_bytes: Option<u32>,
     /// The port the peer listens on.
     pub listen_port: Option<u16>,
     /// Whether the peer wants nothing more (BEP 21), though it may not have every piece; `None` where it does not say.
@@ -50,6 +52,7 @@ impl Extensions {
                     let named = entries.into_iter().filter_map(|(name, id)| Some((text(name)?, number(id)?)));
                     found.ids = named.take(NAMES_MAX).collect();
                 }
+                b"metadata_size" => found.metadata_bytes = number(value).filter(|&length| length != 0),
                 b"reqq" => found.request_queue = number(value),
                 b"v" => found.client = bencode::byte_string(value).ok().and_then(text),
                 b"p" => found.listen_port = number(value).filter(|&port| port != 0),
@@ -75,6 +78,7 @@ impl Extensions {
                 bencode::put_integer(out, i64::from(value));
             }
         };
+        put_number(&mut out, "metadata_size", self.metadata_bytes);
         put_number(&mut out, "p", self.listen_port.map(u32::from));
         put_number(&mut out, "reqq", self.request_queue);
         put_number(&mut out, "rk_rack", self.rack);
@@ -127,11 +131,12 @@ mod tests {
             ids in proptest::collection::btree_map("[a-z_]{1,9}", any::<u8>(), 0..6),
             request_queue: Option<u32>,
             client in proptest::option::of("[ -~]{0,20}"),
+            metadata_bytes in proptest::option::of(1_u32..),
             listen_port in proptest::option::of(1_u16..),
             upload_only: Option<bool>,
             rack: Option<u32>,
         ) {
-            let extensions = Extensions { ids, request_queue, client, listen_port, upload_only, rack };
+            let extensions = Extensions { ids, request_queue, client, metadata_bytes, listen_port, upload_only, rack };
             prop_assert_eq!(Extensions::decode(&extensions.encode()), Ok(extensions));
         }
 

@@ -2,7 +2,7 @@
 //!
 //! Every decoder takes `&[u8]`, never panics, says `Ok(None)` where it needs more, and refuses what is over its named
 //! limits as soon as that can be seen. [`Handshake`] and [`Message`] are what peers say to each other, [`Extensions`]
-//! is the dictionary inside the first extended message. [`Announce`] and [`AnnounceReply`] are what clients and
+//! is the dictionary inside the first extended message, [`MetadataMessage`] what peers say of the info dictionary. [`Announce`] and [`AnnounceReply`] are what clients and
 //! trackers say, whatever carries them: [`http`] and [`udp`] do.
 
 mod announce;
@@ -10,6 +10,7 @@ mod extension;
 mod handshake;
 pub mod http;
 mod message;
+mod metadata;
 mod query;
 mod reply;
 pub mod udp;
@@ -21,6 +22,7 @@ pub use announce::{
 pub use extension::{EXTENSION_BYTES_MAX, EXTENSION_HANDSHAKE_ID, Extensions};
 pub use handshake::{HANDSHAKE_BYTES, Handshake, Reserved};
 pub use message::{BlockRequest, MESSAGE_BYTES_MAX, Message, PIECE_DATA_BYTES_MAX, PIECE_HEAD_BYTES, put_piece_head};
+pub use metadata::{METADATA_NAME, METADATA_PART_BYTES, MetadataMessage, metadata_part, metadata_parts};
 
 /// Why bytes are no message.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

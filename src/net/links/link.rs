@@ -38,7 +38,7 @@ const STALL_SECS_MAX: u64 = 20;
 /// Messages are gathered up to this size before they are written.
 const BATCH_BYTES: usize = 32 << 10;
 /// What is read from a socket at a time where no payload is expected.
-const READ_BYTES: usize = 16 << 10;
+pub(super) const READ_BYTES: usize = 16 << 10;
 /// A block of the seed is out when less than half of this waits in the socket for its turn on the link. Short pieces fit into
 /// the buffers of many sockets at once: counted as sent they would all be on their way together, each for as long as all
 /// take, while nobody has anything to pass on. (A machine that waited so would leave gaps: its own way out is the narrow place.)
@@ -51,6 +51,11 @@ const PACED_BYTES_MAX: usize = 16 << 10;
 pub(super) enum Out {
     Message(Message),
     Block(Block),
+    /// A part of the info dictionary, under the number that the receiver gave the extension.
+    Metadata {
+        id: u8,
+        part: u32,
+    },
 }
 
 /// What all connections of a swarm share.
@@ -309,17 +314,12 @@ impl Writer {
         while let Some(mut out) = outgoing.recv().await {
             batch.clear();
             let block = loop {
-                match out {
-                    Out::Message(message) => to_wire(&message).encode(&mut batch),
-                    Out::Block(block) => break Some(block),
+                if let Some(block) = self.gather(&mut batch, out).await {
+                    break Some(block);
                 }
                 match outgoing.try_recv() {
                     Ok(next) if batch.len() < BATCH_BYTES => out = next,
-                    Ok(Out::Block(block)) => break Some(block),
-                    Ok(Out::Message(message)) => {
-                        to_wire(&message).encode(&mut batch);
-                        break None;
-                    }
+                    Ok(next) => break self.gather(&mut batch, next).await,
                     Err(_) => break None,
                 }
             };
@@ -329,6 +329,24 @@ impl Writer {
             }
         }
         Ok(())
+    }
+
+    /// Puts behind what is gathered what is to be sent, or gives the block that is.
+    async fn gather(&self, batch: &mut Vec<u8>, out: Out) -> Option<Block> {
+        match out {
+            Out::Message(message) => to_wire(&message).encode(batch),
+            Out::Metadata { id, part } => {
+                let info = self.common.supply.metainfo().raw_info();
+                let data = wire::metadata_part(info, part)?;
+                if let Some(bucket) = &self.common.upload {
+                    bucket.take(data.len() as u64).await;
+                }
+                let part = wire::MetadataMessage::Data { part, length_bytes: info.len() as u32, data };
+                wire::Message::Extended { id, payload: &part.encode() }.encode(batch);
+            }
+            Out::Block(block) => return Some(block),
+        }
+        None
     }
 
     /// Sends a block behind what is gathered. One that is no longer there ends the connection: nothing else can be
@@ -429,7 +447,7 @@ async fn read_more(tcp: &mut OwnedReadHalf, buffer: &mut BytesMut, most: usize) 
 }
 
 /// Reads at most so many bytes behind what is there; the end of the connection is an error.
-async fn read_some(tcp: &TcpStream, buffer: &mut BytesMut, most: usize) -> std::io::Result<()> {
+pub(super) async fn read_some(tcp: &TcpStream, buffer: &mut BytesMut, most: usize) -> std::io::Result<()> {
     buffer.reserve(most.min(READ_BYTES));
     loop {
         tcp.readable().await?;

@@ -131,7 +131,9 @@ impl Member {
         let info_hash = setup.supply.metainfo().info_hash();
         let peer_id = setup.config.peer_id;
         let layout = Arc::new(setup.supply.metainfo().layout().clone());
-        let is_seed = setup.config.role == Role::Seed;
+        let metadata_bytes = u32::try_from(setup.supply.metainfo().raw_info().len()).ok();
+        let config = SessionConfig { metadata_bytes, ..setup.config.clone() };
+        let is_seed = config.role == Role::Seed;
         let common = Common {
             supply: setup.supply.clone(),
             is_seed,
@@ -143,7 +145,7 @@ impl Member {
             to_owner: to_owner.clone(),
         };
         let owner = Owner {
-            session: Session::new(setup.config.clone(), layout, setup.seed_value),
+            session: Session::new(config, layout, setup.seed_value),
             start: Instant::now(),
             links: HashMap::new(),
             next_key: 0,
@@ -352,6 +354,7 @@ impl Owner {
             }
             Action::Send { peer, message } => self.send(peer, message),
             Action::SendBlock { peer, block } => self.push(peer, Out::Block(block)),
+            Action::SendMetadata { peer, id, part } => self.push(peer, Out::Metadata { id, part }),
             Action::Verify { piece, source } => self.verify(piece, source),
             Action::Forget { piece, source } => {
                 self.parts.remove(&(piece, source));
