@@ -31,6 +31,11 @@ pub(super) struct Fixture {
 
 impl Fixture {
     pub(super) fn new() -> Self {
+        Self::with(2, 0)
+    }
+
+    /// The same with so many hosts, and so many more files that nobody wants.
+    pub(super) fn with(hosts: u8, more_files: usize) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let tree = folder.path().join("tree");
         std::fs::create_dir_all(tree.join("repodata")).expect("folders");
@@ -47,6 +52,7 @@ impl Fixture {
             })
             .collect();
         files.push(("repodata/repomd.xml".to_owned(), b"<repomd/>".to_vec()));
+        files.extend((0..more_files).map(|n| (format!("q{n:03}"), n.to_string().into_bytes())));
         let mut builder = MetainfoBuilder::new("el9", PIECE).expect("a name");
         for (name, bytes) in &files {
             std::fs::write(tree.join(name), bytes).expect("written");
@@ -56,7 +62,7 @@ impl Fixture {
         let mut metainfo = builder.finish().expect("metainfo");
         sign(&mut metainfo, folder.path());
         let store = Arc::new(Store::in_memory().expect("a store"));
-        fill(&store, tree, &metainfo, &files);
+        fill(&store, tree, &metainfo, &files, hosts);
         let fixture = Self { folder, metainfo, files, store };
         fixture.write("graphs/default/base.xml", "<graph><edge from=\"compute\" to=\"base\"/></graph>");
         let packages: String = (0..12).map(|n| format!("<package>p{n:02}</package>")).collect();
@@ -149,7 +155,7 @@ fn sign(metainfo: &mut Metainfo, cluster: &Path) {
     own.insert(SERIAL_KEY.to_owned(), b"1".to_vec());
 }
 
-fn fill(store: &Store, tree: PathBuf, metainfo: &Metainfo, files: &[(String, Vec<u8>)]) {
+fn fill(store: &Store, tree: PathBuf, metainfo: &Metainfo, files: &[(String, Vec<u8>)], hosts: u8) {
     let name = DistributionName::parse("el9").expect("a name");
     let entries = files.iter().filter(|(name, _)| name.ends_with(".rpm")).map(|(href, bytes)| {
         let package = Package {
@@ -178,11 +184,11 @@ fn fill(store: &Store, tree: PathBuf, metainfo: &Metainfo, files: &[(String, Vec
         let subnet = "127.0.0.0/8".parse().expect("a subnet");
         let network = NetworkName::parse("loop").expect("a name");
         writer.add_network(&Network { name: network, subnet, mtu_bytes: 1500, zone: None })?;
-        for (number, host) in ["compute-0-0", "compute-0-1"].into_iter().enumerate() {
-            let mut host = Host::new(HostName::parse(host).expect("a name"), "compute");
+        for number in 0..hosts {
+            let mut host = Host::new(HostName::parse(&format!("compute-0-{number}")).expect("a name"), "compute");
             host.interfaces.push(Interface {
                 name: "eth0".to_owned(),
-                mac: Some(MacAddress::parse(&format!("52:54:00:00:00:0{}", number + 1)).expect("a MAC address")),
+                mac: Some(MacAddress::parse(&format!("52:54:00:00:00:{:02x}", number + 1)).expect("a MAC address")),
                 ip: Some(format!("127.1.0.{}", number + 1).parse().expect("an address")),
                 network: None,
             });

@@ -17,6 +17,7 @@ pub mod node;
 mod places;
 pub mod proxy;
 pub mod rate;
+mod referral;
 pub mod report;
 mod seldom;
 pub mod tls;

@@ -147,15 +147,22 @@ struct RawFile {
     attr: Option<ByteBuf>,
 }
 
-impl Metainfo {
-    /// Reads a `.torrent` file.
+impl Envelope {
+    /// Reads what [`Self::to_bytes`] writes.
     pub fn parse(bytes: &[u8]) -> Result<Self, MetainfoError> {
         if bytes.len() > METAINFO_BYTES_MAX {
             return Err(MetainfoError::TooLong { found: bytes.len() });
         }
-        let entries = bencode::entries(bytes, DEPTH_MAX)?;
+        Ok(Self::of(&bencode::entries(bytes, DEPTH_MAX)?))
+    }
+
+    /// A `.torrent` file without its `info`.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        self.around(None)
+    }
+
+    fn of(entries: &[bencode::Entry<'_>]) -> Self {
         let find = |key: &str| entries.iter().find(|(found, _)| *found == key.as_bytes()).map(|(_, value)| *value);
-        let info = Info::parse(find("info").ok_or(MetainfoError::Missing { key: "info" })?)?;
         let text = |value| bencode::byte_string(value).ok().and_then(address);
         let tier = |value| bencode::items(value, DEPTH_MAX).unwrap_or_default().into_iter().filter_map(text).collect();
         let mut trackers: Vec<Vec<String>> = find("announce-list")
@@ -184,54 +191,72 @@ impl Metainfo {
             })
             .take(OWN_KEYS_MAX)
             .collect();
-        let envelope = Envelope {
+        Self {
             trackers,
             web_seeds,
             creation_date_secs: find("creation date").and_then(|value| bencode::integer(value).ok()),
             created_by: find("created by").and_then(text),
             own,
-        };
+        }
+    }
+
+    fn around(&self, info: Option<&[u8]>) -> Vec<u8> {
+        let mut out = Vec::with_capacity(info.map_or(0, <[u8]>::len) + 512);
+        out.push(b'd');
+        if let Some(first) = self.trackers.iter().flatten().next() {
+            put_entry(&mut out, "announce", first);
+            bencode::put_bytes(&mut out, b"announce-list");
+            out.push(b'l');
+            for tier in &self.trackers {
+                put_list(&mut out, tier);
+            }
+            out.push(b'e');
+        }
+        if let Some(program) = &self.created_by {
+            put_entry(&mut out, "created by", program);
+        }
+        if let Some(secs) = self.creation_date_secs {
+            bencode::put_bytes(&mut out, b"creation date");
+            bencode::put_integer(&mut out, secs);
+        }
+        if let Some(info) = info {
+            bencode::put_bytes(&mut out, b"info");
+            out.extend_from_slice(info);
+        }
+        for (name, value) in &self.own {
+            bencode::put_bytes(&mut out, &[OWN_KEY_PREFIX, name.as_bytes()].concat());
+            bencode::put_bytes(&mut out, value);
+        }
+        if !self.web_seeds.is_empty() {
+            bencode::put_bytes(&mut out, b"url-list");
+            put_list(&mut out, &self.web_seeds);
+        }
+        out.push(b'e');
+        out
+    }
+}
+
+impl Metainfo {
+    /// Reads a `.torrent` file.
+    pub fn parse(bytes: &[u8]) -> Result<Self, MetainfoError> {
+        if bytes.len() > METAINFO_BYTES_MAX {
+            return Err(MetainfoError::TooLong { found: bytes.len() });
+        }
+        let entries = bencode::entries(bytes, DEPTH_MAX)?;
+        let info = entries.iter().find(|(key, _)| *key == b"info").ok_or(MetainfoError::Missing { key: "info" })?;
+        let info = Info::parse(info.1)?;
+        let envelope = Envelope::of(&entries);
         Ok(Self { envelope, info: Arc::new(info) })
     }
 
-    /// What [`super::MetainfoBuilder`] made.
-    pub(super) fn from_info(raw_info: &[u8], envelope: Envelope) -> Result<Self, MetainfoError> {
+    /// The metainfo of this raw `info`.
+    pub fn from_info(raw_info: &[u8], envelope: Envelope) -> Result<Self, MetainfoError> {
         Ok(Self { envelope, info: Arc::new(Info::parse(raw_info)?) })
     }
 
     /// The `.torrent` file: the envelope as it is now around the raw `info` as it was read.
     pub fn to_bytes(&self) -> Vec<u8> {
-        let envelope = &self.envelope;
-        let mut out = Vec::with_capacity(self.info.raw.len() + 512);
-        out.push(b'd');
-        if let Some(first) = envelope.trackers.iter().flatten().next() {
-            put_entry(&mut out, "announce", first);
-            bencode::put_bytes(&mut out, b"announce-list");
-            out.push(b'l');
-            for tier in &envelope.trackers {
-                put_list(&mut out, tier);
-            }
-            out.push(b'e');
-        }
-        if let Some(program) = &envelope.created_by {
-            put_entry(&mut out, "created by", program);
-        }
-        if let Some(secs) = envelope.creation_date_secs {
-            bencode::put_bytes(&mut out, b"creation date");
-            bencode::put_integer(&mut out, secs);
-        }
-        bencode::put_bytes(&mut out, b"info");
-        out.extend_from_slice(&self.info.raw);
-        for (name, value) in &envelope.own {
-            bencode::put_bytes(&mut out, &[OWN_KEY_PREFIX, name.as_bytes()].concat());
-            bencode::put_bytes(&mut out, value);
-        }
-        if !envelope.web_seeds.is_empty() {
-            bencode::put_bytes(&mut out, b"url-list");
-            put_list(&mut out, &envelope.web_seeds);
-        }
-        out.push(b'e');
-        out
+        self.envelope.around(Some(&self.info.raw))
     }
 
     /// The name of the swarm: the SHA-1 of the raw `info`.

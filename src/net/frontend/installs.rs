@@ -193,6 +193,13 @@ impl Board {
         Some((host.clone(), rows.installs.get(host)?.install_id))
     }
 
+    /// Whether a machine is installing at this address.
+    pub(super) fn is_installing_at(&self, address: IpAddr) -> bool {
+        let rows = self.rows.lock().expect("nobody panics while holding the board");
+        let install = rows.by_address.get(&address).and_then(|host| rows.installs.get(host));
+        install.is_some_and(|install| install.report.phase.is_active())
+    }
+
     /// Whether this installation of the host has said goodbye, which the store may be told of only later.
     pub(super) fn is_over(&self, host: &HostName, install_id: u64) -> bool {
         let rows = self.rows.lock().expect("nobody panics while holding the board");

@@ -1,24 +1,37 @@
 //! The metainfo of each distribution as machines are told it: with where they find the tracker, the seed and the tree.
 //!
 //! That of a whole operating system takes some 50 ms to read, to write and to pack, and a herd asks for it within a second:
-//! so it is made once for all who are told the same, until an administrator changes anything.
+//! so it is made once for all who are told the same, until an administrator changes anything. Nor does it leave the
+//! frontend for each of them: who says at which port it gives to others is referred to others for the most of it.
 
 use super::{Shared, boot, routes};
 use crate::cluster::{DistributionName, Service};
 use crate::net::NetError;
 use crate::net::http::{Document, Request, Response};
+use crate::net::referral::{PORT_PARAMETER, REFERRAL_TYPE, Referral};
 use crate::store::{Reader, StoreError};
 use crate::torrent::Metainfo;
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 /// Documents that are kept: one for each distribution and network of machines.
 const KEPT_MAX: usize = 16;
 
+/// A metainfo that is shorter than this, packed, is sent whole: an answer that refers to others would not be much shorter.
+const REFERRED_BYTES_MIN: usize = 4 << 10;
+
 /// What was made.
 #[derive(Debug, Default)]
-pub(super) struct Metainfos(Mutex<HashMap<Told, Arc<Document>>>);
+pub(super) struct Metainfos(Mutex<HashMap<Told, Arc<Made>>>);
+
+/// A metainfo, and the document that it is sent as.
+#[derive(Debug)]
+struct Made {
+    metainfo: Metainfo,
+    document: Document,
+}
 
 /// What a document is made of: the store's facts, and what is put into the metainfo.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -38,7 +51,11 @@ pub(super) fn answer(shared: &Shared, request: &Request) -> Response {
         return Response::text(404, "no such distribution");
     };
     match shared.metainfos.get(shared, request, &distribution) {
-        Ok(Some(document)) => document.answer("application/x-bittorrent", &request.head.headers),
+        Ok(Some(made)) => match made.referral(shared, request) {
+            Some(referral) => Response::new(200, REFERRAL_TYPE, serde_json::to_vec(&referral).unwrap_or_default())
+                .with("Cache-Control", "no-store"),
+            None => made.document.answer("application/x-bittorrent", &request.head.headers),
+        },
         Ok(None) => Response::text(404, "no such distribution"),
         Err(error) => boot::failed(shared, &error),
     }
@@ -50,27 +67,43 @@ impl Metainfos {
         shared: &Shared,
         request: &Request,
         distribution: &DistributionName,
-    ) -> Result<Option<Arc<Document>>, NetError> {
+    ) -> Result<Option<Arc<Made>>, NetError> {
         let machine = request.peer.ip().to_canonical();
         let trees = format!("{}{}", boot::package_url(request), routes::TREES);
         let told = |reader: &Reader| Told::by(reader, machine, distribution, &trees);
         let now = shared.store.read(told)?;
         // Whoever comes while it is made waits for it.
         let mut kept = self.0.lock().expect("nobody panics while holding the documents");
-        if let Some(document) = kept.get(&now) {
-            return Ok(Some(Arc::clone(document)));
+        if let Some(made) = kept.get(&now) {
+            return Ok(Some(Arc::clone(made)));
         }
         let (told, raw) = shared.store.read(|reader| Ok((told(reader)?, reader.metainfo(distribution)?)))?;
         let Some(raw) = raw else { return Ok(None) };
         let mut metainfo = Metainfo::parse(&raw).map_err(|error| NetError::Said(error.to_string()))?;
         told.put_into(&mut metainfo);
-        let document = Arc::new(Document::tagged(metainfo.to_bytes()));
+        let document = Document::tagged(metainfo.to_bytes());
+        let made = Arc::new(Made { metainfo, document });
         kept.retain(|there, _| there.generation == told.generation);
         if kept.len() >= KEPT_MAX {
             kept.clear();
         }
-        kept.insert(told, Arc::clone(&document));
-        Ok(Some(document))
+        kept.insert(told, Arc::clone(&made));
+        Ok(Some(made))
+    }
+}
+
+impl Made {
+    /// To whom a machine is referred that gives to others itself; to nobody where it is not installing.
+    fn referral(&self, shared: &Shared, request: &Request) -> Option<Referral> {
+        let port = request.head.target.query_value(PORT_PARAMETER)?.parse().ok().filter(|&port| port != 0_u16)?;
+        let machine = SocketAddr::new(request.peer.ip().to_canonical(), port);
+        let is_installing = |address: IpAddr| shared.board.is_installing_at(address);
+        if self.document.packed_bytes() < REFERRED_BYTES_MIN || !is_installing(machine.ip()) {
+            return None;
+        }
+        let info_hash = self.metainfo.info_hash();
+        let (holders, depth) = shared.holders.refer(Instant::now(), info_hash, machine, is_installing)?;
+        Some(Referral::to(holders, depth, &self.metainfo))
     }
 }
 

@@ -7,6 +7,7 @@
 mod boot;
 mod compiler;
 mod files;
+mod holders;
 mod installs;
 mod local;
 mod metainfos;
@@ -77,6 +78,7 @@ pub(super) struct Shared {
     trees: Mutex<HashMap<PathBuf, Arc<Tree>>>,
     seeds: seeds::Seeds,
     metainfos: metainfos::Metainfos,
+    holders: holders::Holders,
     counters: Counters,
     cluster: PathBuf,
     keys: Keys,
@@ -176,6 +178,7 @@ impl Running {
             trees: Mutex::default(),
             seeds: seeds::Seeds::new(Arc::clone(&store), upload.clone(), log.clone()),
             metainfos: metainfos::Metainfos::default(),
+            holders: holders::Holders::default(),
             counters: Counters::new(),
             cluster: options.cluster.clone(),
             keys,

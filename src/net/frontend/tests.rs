@@ -7,6 +7,7 @@ mod strangers;
 use super::super::fixture::{Fixture, MAC, assert_open_metrics, client};
 use super::super::log::Log;
 use super::super::node::{self, Summary};
+use super::super::referral::Referral;
 use super::super::report::{Phase, Report};
 use crate::cluster::{Attribute, AttributeName, BootAction, HostName, InstallState, Scope};
 use crate::net::links::{WEB_SEED_HEADER, encode_path};
@@ -410,4 +411,92 @@ async fn machines_bring_their_sets_in_over_http_and_from_the_seed() {
     let status: super::StatusDocument = serde_json::from_slice(&status).expect("JSON");
     assert_eq!(status.counts.get("installed"), Some(&2));
     assert_eq!((status.http_bytes_sent, status.seed_bytes_sent), (set, set));
+}
+
+/// A log, and a wait for a line in it that begins with these words.
+fn heard() -> (Log, impl Fn(&str) -> Option<String>) {
+    let (log, lines) = super::super::fixture::logged();
+    let line =
+        move |begins: &str| lines.lock().expect("no panic").iter().find(|line| line.starts_with(begins)).cloned();
+    (log, line)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_machines_get_the_metainfo_and_give_it_to_the_others() {
+    let fixture = Fixture::with(8, 300);
+    let running = fixture.serve().await;
+    // The first is a real machine, which stays; it has its metainfo once it says so.
+    let (log, line) = heard();
+    let first = node::Options { linger: Duration::from_secs(3600), ..options(&running, &fixture, 1, false) };
+    std::thread::spawn(move || node::fetch(first, log, |_| {}));
+    let complete = async {
+        while line("event=set-complete").is_none() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, complete).await.expect("the first is complete");
+    let path = "/install/metainfo/el9.torrent";
+    let whole = client(running.http, "127.1.0.1").get_whole(path, &[]).await.expect("the metainfo");
+    for number in 2..=4 {
+        let known = client(running.http, &format!("127.1.0.{number}"));
+        known.get_whole(PROFILE, &[]).await.expect("it begins to install");
+        let told = known.get_whole(&format!("{path}?port=9"), &[]).await.expect("an answer");
+        assert_eq!(told, whole, "machine {number} is one of the first");
+    }
+    // Two that are referred to it take it from there.
+    for number in 5..=6 {
+        let (log, line) = heard();
+        let options = options(&running, &fixture, number, false);
+        let machine = std::thread::spawn(move || node::fetch(options, log, |_| {}).expect("a complete set"));
+        tokio::task::spawn_blocking(|| machine.join().expect("no panic")).await.expect("joined");
+        let from = line("event=metainfo from=").expect("it says who gave it");
+        assert!(from.starts_with("event=metainfo from=127.1.0.1:") && from.contains("depth=1"), "{from}");
+    }
+    // Who installs and does not say that it will give it, and who does not install, get it whole.
+    let seventh = client(running.http, "127.1.0.7");
+    assert_eq!(seventh.get_whole(&format!("{path}?port=9"), &[]).await.expect("an answer"), whole);
+    seventh.get_whole(PROFILE, &[]).await.expect("it begins to install");
+    for query in ["", "?port=0", "?port=70000", "?port=x"] {
+        assert_eq!(seventh.get_whole(&format!("{path}{query}"), &[]).await.expect("an answer"), whole, "{query}");
+    }
+    let asked = |client: super::super::http::client::Client| async move {
+        let answer = client.get(&format!("{path}?port=9"), &[]).await.expect("an answer");
+        let kind = answer.headers.get("content-type").map(str::to_owned);
+        let tagged = answer.headers.get("etag").is_some();
+        (kind, tagged, answer.whole().await.expect("all of it"))
+    };
+    let (kind, tagged, body) = asked(seventh).await;
+    assert_eq!((kind.as_deref(), tagged), (Some("application/json"), false), "{}", String::from_utf8_lossy(&body));
+    let referral = Referral::read(&body).expect("a referral");
+    assert_eq!(referral.holders[1..], ["127.1.0.2:9".parse().expect("an address")]);
+    assert!(body.len() * 4 < whole.len(), "{} of {}", body.len(), whole.len());
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_machine_that_is_referred_to_the_dead_asks_the_frontend() {
+    let fixture = Fixture::with(8, 300);
+    let running = fixture.serve().await;
+    let mute = tokio::net::TcpListener::bind("127.1.0.1:0").await.expect("a port");
+    for number in 1..=4 {
+        let known = client(running.http, &format!("127.1.0.{number}"));
+        known.get_whole(PROFILE, &[]).await.expect("it begins to install");
+        // The first never answers, nobody listens at the port of the second.
+        let port = if number == 1 { mute.local_addr().expect("bound").port() } else { 9 };
+        let path = format!("/install/metainfo/el9.torrent?port={port}");
+        known.get_whole(&path, &[]).await.expect("an answer");
+    }
+    let (log, line) = heard();
+    let options = options(&running, &fixture, 5, false);
+    let machine = std::thread::spawn(move || node::fetch(options, log, |_| {}).expect("a complete set"));
+    tokio::task::spawn_blocking(|| machine.join().expect("no panic")).await.expect("joined");
+    assert!(line("event=metainfo from=frontend").is_some());
+    assert!(line("event=metainfo-refused by=127.1.0.2:9").is_some());
+    // Over HTTP alone there is nobody to ask but the frontend.
+    let (log, line) = heard();
+    let options = self::options(&running, &fixture, 6, true);
+    let machine = std::thread::spawn(move || node::fetch(options, log, |_| {}).expect("a complete set"));
+    tokio::task::spawn_blocking(|| machine.join().expect("no panic")).await.expect("joined");
+    assert!(line("event=metainfo").is_none());
+    running.stop().await;
 }

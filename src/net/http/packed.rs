@@ -57,15 +57,23 @@ impl Document {
         Self { tag: Some(format!("W/\"{:016x}\"", hasher.finish())), ..document }
     }
 
+    /// How long it is as most clients take it: packed, where that is worth it.
+    pub fn packed_bytes(&self) -> usize {
+        self.packed().unwrap_or(&self.plain).len()
+    }
+
+    fn packed(&self) -> Option<&Bytes> {
+        self.packed.get_or_init(|| packed(&self.plain)).as_ref()
+    }
+
     /// The answer to a client that sent these fields.
     pub fn answer(&self, content_type: &str, headers: &Headers) -> Response {
         let response = if self.tag.as_deref().is_some_and(|tag| headers.names_tag(tag) == Some(true)) {
             Response::with_body(304, Body::Whole(Segment::Bytes(Bytes::new())))
         } else {
-            let kept = || self.packed.get_or_init(|| packed(&self.plain));
-            match takes_gzip(headers).then(kept) {
-                Some(Some(packed)) => Response::new(200, content_type, packed.clone()).of_gzip(),
-                _ => Response::new(200, content_type, self.plain.clone()),
+            match takes_gzip(headers).then(|| self.packed()).flatten() {
+                Some(packed) => Response::new(200, content_type, packed.clone()).of_gzip(),
+                None => Response::new(200, content_type, self.plain.clone()),
             }
         };
         match &self.tag {

@@ -11,12 +11,14 @@ mod hostile;
 mod knocks;
 mod link;
 mod link_rate;
+mod metadata;
 mod owner;
 mod spare;
 mod supply;
 mod way_out;
 
 pub use door::Door;
+pub(in crate::net) use metadata::{WantedInfo, info_from};
 pub use owner::{Announced, Announcer, Member, Progress, Setup};
 pub use supply::{Supply, WebSeed};
 pub(in crate::net) use supply::{WEB_SEED_HEADER, encode_path};

@@ -2,6 +2,7 @@
 //! comes of it.
 
 use super::Options;
+use super::metadata::Holders;
 use super::patience::Patience;
 use super::ways::Ways;
 use crate::cluster::Release;
@@ -9,12 +10,13 @@ use crate::distribution::{SERIAL_KEY, SIGNATURE_KEY};
 use crate::kickstart::Renderer;
 use crate::net::NetError;
 use crate::net::http::client::Client;
+use crate::net::referral::{PORT_PARAMETER, Referral};
 use crate::net::report::ReportAnswer;
 use crate::profile::{Manifest, Profile};
 use crate::torrent::Metainfo;
 use crate::trust::{PublicKey, SnapshotClaim};
 use std::io::ErrorKind;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The pause between two tries to reach the frontend.
 const PAUSE: Duration = Duration::from_millis(500);
@@ -32,8 +34,14 @@ pub(super) struct Documents {
 }
 
 impl Documents {
-    /// Asks the frontend, and makes the Kickstart file where one is wanted.
-    pub(super) async fn get(ways: &Ways, options: &Options) -> Result<Self, NetError> {
+    /// Asks the frontend, and makes the Kickstart file where one is wanted. Who has a port for peers is referred to other
+    /// machines for what they have.
+    pub(super) async fn get(
+        ways: &Ways,
+        options: &Options,
+        peer_port: Option<u16>,
+        holders: &Holders<'_>,
+    ) -> Result<Self, NetError> {
         let (client, mut spent) = (&*ways.own, Patience::new());
         if ways.wants_token(options) {
             let answer = patiently(&mut spent, options.patience, || client.post_whole("/install/token")).await?;
@@ -43,7 +51,7 @@ impl Documents {
         }
         let xml = patiently(&mut spent, options.patience, || client.get_document("/install/profile")).await?;
         let (manifest, metainfo) = loop {
-            match Self::told(client, options, &mut spent).await {
+            match Self::told(client, options, (peer_port, holders), &mut spent).await {
                 Ok(told) => break told,
                 // Spoilt on the way, or a snapshot that was published in between.
                 Err(NetError::Exchange { .. }) if spent.spent() < options.patience => tokio::time::sleep(PAUSE).await,
@@ -61,9 +69,11 @@ impl Documents {
     async fn told(
         client: &Client,
         options: &Options,
+        (peer_port, holders): (Option<u16>, &Holders<'_>),
         spent: &mut Patience,
     ) -> Result<(Manifest, Option<(Metainfo, String)>), NetError> {
         let spoilt = |url: &str, why: String| NetError::Exchange { url: url.to_owned(), why };
+        let begun = Instant::now();
         let manifest = patiently(spent, options.patience, || client.get_document("/install/manifest")).await?;
         let manifest: Manifest = serde_json::from_slice(&manifest)
             .map_err(|error| spoilt("/install/manifest", format!("the manifest cannot be read: {error}")))?;
@@ -71,11 +81,23 @@ impl Documents {
             client.set_token(manifest.token.clone());
         }
         let Some(told) = &manifest.distribution else { return Ok((manifest, None)) };
-        let bytes = patiently(spent, options.patience, || client.get_document(&told.metainfo_path)).await?;
-        let metainfo = Metainfo::parse(&bytes).map_err(|error| spoilt(&told.metainfo_path, error.to_string()))?;
+        let path = &told.metainfo_path;
+        let asked = peer_port.map_or_else(|| path.clone(), |port| format!("{path}?{PORT_PARAMETER}={port}"));
+        let mut answer = patiently(spent, options.patience, || client.get_document(&asked)).await?;
+        let mut metainfo = None;
+        if let Some(referral) = Referral::read(&answer) {
+            metainfo = holders.get(&referral, begun.elapsed()).await;
+            if metainfo.is_none() {
+                answer = patiently(spent, options.patience, || client.get_document(path)).await?;
+            }
+        }
+        let metainfo = match metainfo {
+            Some(metainfo) => metainfo,
+            None => Metainfo::parse(&answer).map_err(|error| spoilt(path, error.to_string()))?,
+        };
         if metainfo.info_hash().to_string() != told.info_hash {
             let why = "the metainfo is not the one that the manifest names".to_owned();
-            return Err(spoilt(&told.metainfo_path, why));
+            return Err(spoilt(path, why));
         }
         let key = match (options.key, &manifest.key) {
             (Some(key), _) => key,

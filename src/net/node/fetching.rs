@@ -25,6 +25,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
+use tokio::net::TcpListener;
 
 /// How long nothing may come before a fetch that nobody waits for gives up.
 const PATIENCE: Duration = Duration::from_secs(150);
@@ -51,12 +52,30 @@ pub(super) struct Start<'a> {
     pub(super) upload: Option<Arc<Bucket>>,
     pub(super) download: Option<Arc<Bucket>>,
     pub(super) door: Option<&'a Arc<Door>>,
+    /// Where peers come in; none where packages come over HTTP alone.
+    pub(super) peers: Option<Result<PeerListener, NetError>>,
     pub(super) log: &'a Log,
+}
+
+/// Where peers come in. It listens before the swarm can be joined: who comes sooner waits.
+pub(super) struct PeerListener {
+    listener: TcpListener,
+    pub(super) port: u16,
+}
+
+impl PeerListener {
+    /// Listens as these options say.
+    pub(super) fn bind(options: &Options) -> Result<Self, NetError> {
+        let at = SocketAddr::new(options.bind.unwrap_or(Ipv4Addr::UNSPECIFIED.into()), options.peer_port);
+        let listener = server::listen(at)?;
+        let port = listener.local_addr().map_err(|source| NetError::Listen { address: at, source })?.port();
+        Ok(Self { listener, port })
+    }
 }
 
 impl Fetching {
     /// Begins to bring the set in; from now on the door answers with it.
-    pub(super) async fn start(start: &Start<'_>, documents: Documents) -> Result<Self, NetError> {
+    pub(super) async fn start(mut start: Start<'_>, documents: Documents) -> Result<Self, NetError> {
         let (options, log) = (start.options, start.log);
         let Some((metainfo, tree_path)) = documents.metainfo else {
             return Ok(Self::of_nothing(log));
@@ -65,17 +84,15 @@ impl Fetching {
         let total_bytes = files.iter().map(|file| file.length_bytes).sum();
         let cache = Arc::new(make_cache(options, metainfo.clone(), log)?);
         let web_seed = WebSeed { client: Arc::clone(&start.ways.packages), tree_path, headers: Vec::new() };
-        let member = match options.http_only {
-            true => None,
-            false => match join(start, &documents.manifest, &metainfo, &cache, &web_seed) {
-                Ok(member) => Some(member),
-                // An installer waits at the door: it is served without other machines rather than not at all.
-                Err(error) if start.door.is_some() => {
-                    log.warning("swarm-not-joined", &[("reason", &error)]);
-                    None
-                }
-                Err(error) => return Err(error),
-            },
+        let member = match start.peers.take() {
+            None => None,
+            Some(Ok(peers)) => Some(join(&start, peers, &documents.manifest, &metainfo, &cache, &web_seed)),
+            // An installer waits at the door: it is served without other machines rather than not at all.
+            Some(Err(error)) if start.door.is_some() => {
+                log.warning("swarm-not-joined", &[("reason", &error)]);
+                None
+            }
+            Some(Err(error)) => return Err(error),
         };
         let loaded = Arc::new(Loaded::new(Arc::clone(&cache), member.clone(), web_seed));
         if let Some(door) = start.door {
@@ -230,15 +247,13 @@ fn make_cache(options: &Options, metainfo: Metainfo, log: &Log) -> Result<Cache,
 
 fn join(
     start: &Start<'_>,
+    PeerListener { listener, port }: PeerListener,
     manifest: &Manifest,
     metainfo: &Metainfo,
     cache: &Arc<Cache>,
     web_seed: &WebSeed,
-) -> Result<Member, NetError> {
+) -> Member {
     let (options, client, log) = (start.options, &start.ways.own, start.log);
-    let at = SocketAddr::new(options.bind.unwrap_or(Ipv4Addr::UNSPECIFIED.into()), options.peer_port);
-    let listener = server::listen(at)?;
-    let port = listener.local_addr().map_err(|source| NetError::Listen { address: at, source })?.port();
     let (peer_id, seed_value) = crate::net::swarm_identity();
     let own_key = |name: &str| metainfo.envelope.own.get(name).and_then(|value| std::str::from_utf8(value).ok());
     let config = SessionConfig {
@@ -263,7 +278,7 @@ fn join(
     let door = PeerDoor::new(neighbours(manifest), log.clone());
     door.add(member.clone());
     tokio::spawn(door.run(listener));
-    Ok(member)
+    member
 }
 
 /// Says who may come in as a peer: who is in a network of the cluster. A peer may have announced itself after this

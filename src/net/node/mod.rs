@@ -4,6 +4,7 @@
 mod checksums;
 mod documents;
 mod fetching;
+mod metadata;
 mod patience;
 mod plain;
 mod reporter;
@@ -20,7 +21,8 @@ use super::report::Phase;
 use crate::cluster::Rate;
 use crate::trust::{Fingerprint, PublicKey};
 use documents::Documents;
-use fetching::{Fetching, Start};
+use fetching::{Fetching, PeerListener, Start};
+use metadata::Holders;
 use reporter::Reporter;
 use serde::{Deserialize, Serialize};
 use std::future::Future;
@@ -140,15 +142,19 @@ async fn run(
 
     let ended = super::ended();
     tokio::pin!(ended);
+    // Before the metainfo is asked for: the frontend may name this machine as one that gives it to others.
+    let peers = (!options.http_only).then(|| PeerListener::bind(&options));
+    let peer_port = peers.as_ref().and_then(|peers| peers.as_ref().ok()).map(|peers| peers.port);
+    let holders = Holders { bind: options.bind, download: download.clone(), log: &log };
     let documents = tokio::select! {
-        documents = Documents::get(&ways, &options) => documents?,
+        documents = Documents::get(&ways, &options, peer_port, &holders) => documents?,
         () = &mut ended => return Err(NetError::Said("told to end before the profile was there".to_owned())),
     };
     ways.tell(&log);
     let reporter = Reporter::start(Arc::clone(&ways.own), Box::new(show), SHOW);
     let text = documents.kickstart.clone();
-    let start = Start { options: &options, ways: &ways, upload, download, door: door.as_ref(), log: &log };
-    let fetching = Fetching::start(&start, documents).await?;
+    let start = Start { options: &options, ways: &ways, upload, download, door: door.as_ref(), peers, log: &log };
+    let fetching = Fetching::start(start, documents).await?;
     reporter.follow(fetching.gauge());
     reporter.phase(Phase::Fetching);
     // Only now: whoever reads it begins to ask at the door.
