@@ -50,39 +50,40 @@ impl Documents {
             client.set_token(answer.token);
         }
         let xml = patiently(&mut spent, options.patience, || client.get_document("/install/profile")).await?;
-        let (manifest, metainfo) = loop {
-            match Self::told(client, options, (peer_port, holders), &mut spent).await {
-                Ok(told) => break told,
+        loop {
+            match Self::told(client, options, &xml, (peer_port, holders), &mut spent).await {
+                Ok(told) => return Ok(told),
                 // Spoilt on the way, or a snapshot that was published in between.
                 Err(NetError::Exchange { .. }) if spent.spent() < options.patience => tokio::time::sleep(PAUSE).await,
                 Err(error) => return Err(error),
             }
-        };
-        let kickstart = match &options.kickstart {
-            Some(_) => Some(kickstart(&xml, &manifest)?),
-            None => None,
-        };
-        Ok(Self { manifest, kickstart, metainfo })
+        }
     }
 
-    /// The manifest, and the metainfo that it names.
+    /// The manifest, what comes of it and the profile, and the metainfo that it names.
     async fn told(
         client: &Client,
         options: &Options,
+        xml: &[u8],
         (peer_port, holders): (Option<u16>, &Holders<'_>),
         spent: &mut Patience,
-    ) -> Result<(Manifest, Option<(Metainfo, String)>), NetError> {
+    ) -> Result<Self, NetError> {
         let spoilt = |url: &str, why: String| NetError::Exchange { url: url.to_owned(), why };
-        let begun = Instant::now();
         let manifest = patiently(spent, options.patience, || client.get_document("/install/manifest")).await?;
         let manifest: Manifest = serde_json::from_slice(&manifest)
             .map_err(|error| spoilt("/install/manifest", format!("the manifest cannot be read: {error}")))?;
         if manifest.token.is_some() {
             client.set_token(manifest.token.clone());
         }
-        let Some(told) = &manifest.distribution else { return Ok((manifest, None)) };
+        // Before the metainfo: from then on others may wait for this machine to give it to them.
+        let kickstart = match &options.kickstart {
+            Some(_) => Some(kickstart(xml, &manifest)?),
+            None => None,
+        };
+        let Some(told) = &manifest.distribution else { return Ok(Self { manifest, kickstart, metainfo: None }) };
         let path = &told.metainfo_path;
         let asked = peer_port.map_or_else(|| path.clone(), |port| format!("{path}?{PORT_PARAMETER}={port}"));
+        let begun = Instant::now();
         let mut answer = patiently(spent, options.patience, || client.get_document(&asked)).await?;
         let mut metainfo = None;
         if let Some(referral) = Referral::read(&answer) {
@@ -106,7 +107,7 @@ impl Documents {
         };
         check_signature(&key, &metainfo, &told.name)?;
         let tree_path = told.tree_path.clone();
-        Ok((manifest, Some((metainfo, tree_path))))
+        Ok(Self { manifest, kickstart, metainfo: Some((metainfo, tree_path)) })
     }
 }
 
