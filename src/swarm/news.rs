@@ -11,8 +11,10 @@ use super::session::Session;
 use crate::torrent::PieceIndex;
 use std::time::Duration;
 
-/// The frontend hears of pieces gained after this time, many at once: it only has to know that they are not lost.
-const FRONTEND_EVERY: Duration = Duration::from_millis(100);
+/// The frontend hears of pieces that few have after this time: it has to know that they are not lost. Of others after
+/// this time, many at once: each word of a machine costs an acknowledgement on the link that feeds everybody.
+const FRONTEND_SOON: Duration = Duration::from_millis(100);
+const FRONTEND_LATER: Duration = Duration::from_secs(1);
 /// A piece that so many peers have is common.
 const COMMON: u16 = 4;
 /// So many machines hear at once of a piece that is not.
@@ -33,16 +35,17 @@ impl Session {
     /// Tells of a piece that is held now, nobody who has it: the frontend by and by, others at once, or later if the piece
     /// is common.
     pub(super) fn tell(&mut self, now: Duration, piece: PieceIndex) {
-        if let Some(key) = self.peers.frontend().map(|peer| peer.key)
-            && let Some(frontend) = self.peers.get_mut(key)
-        {
-            frontend.rest.untold.push(piece);
-            self.news.frontend_at.get_or_insert(now + FRONTEND_EVERY);
-        }
         let hears = |at| !self.peers.at(at).upload_only && !self.peers.at(at).is_frontend;
         let hearing = self.peers.without(piece).filtered(hears);
         let (is_common, is_common_near) =
             (self.pieces.availability(piece) >= COMMON, self.pieces.mates(piece) >= COMMON);
+        if let Some(key) = self.peers.frontend().map(|peer| peer.key)
+            && let Some(frontend) = self.peers.get_mut(key)
+        {
+            frontend.rest.untold.push(piece);
+            let due = now + if is_common { FRONTEND_LATER } else { FRONTEND_SOON };
+            self.news.frontend_at = Some(self.news.frontend_at.map_or(due, |at| at.min(due)));
+        }
         // A mate asks outside the rack for what it knows of no mate; a stock client may drop who tells late.
         let may_wait = |at| {
             let peer = self.peers.at(at);
