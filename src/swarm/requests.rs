@@ -28,8 +28,10 @@ pub(super) const CROSSING_MAX: usize = 1024;
 const REJECTED_GAPS: u32 = 8;
 /// Of what has come, the share that may come twice: within it a second copy is asked for as soon as the first is late.
 const TWICE_SHARE: u64 = 512;
-/// Beyond it only once nothing of the first has come for so long: TCP sends a lost packet again after 200 ms.
+/// Beyond it only once nothing of the first has come for so long (TCP sends a lost packet again after 200 ms), and for so
+/// many times the time between two pieces: a peer sends the oldest of three blocks first.
 const COPY_AFTER: Duration = Duration::from_millis(500);
+const COPY_AFTER_GAPS: u32 = 12;
 
 /// What to ask of whom, and why.
 struct Choice {
@@ -162,6 +164,7 @@ impl Session {
     /// A second copy of a piece in flight, from somebody else: only of those that `may` names, and late already.
     fn choose_copy(&self, now: Duration, may: impl Fn(&Self, PieceIndex) -> bool) -> Option<Choice> {
         let patience = self.pace.piece_time() * 2;
+        let copy_after = COPY_AFTER.max(self.pace.gap() * COPY_AFTER_GAPS);
         let mut may_come_twice = None;
         for flights in self.pieces.flights().by_piece() {
             let piece = flights[0].piece;
@@ -170,7 +173,7 @@ impl Session {
             if flights.len() >= ENDGAME_COPIES || !flights.iter().all(is_late) || !may(self, piece) {
                 continue;
             }
-            let is_very_late = flights.iter().all(|flight| waited(flight) >= COPY_AFTER);
+            let is_very_late = flights.iter().all(|flight| waited(flight) >= copy_after);
             if !is_very_late && !*may_come_twice.get_or_insert_with(|| self.may_come_twice(now)) {
                 continue;
             }
