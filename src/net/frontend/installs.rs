@@ -15,8 +15,8 @@ use std::time::{Duration, Instant};
 /// A machine that was not heard of for this long has died.
 pub const SILENCE: Duration = Duration::from_secs(45);
 /// Reports that all machines together send in a second, as far as the longest pause lets them. Each costs the frontend's
-/// link some hundred bytes: with four times as many 44 machines at 20 Mbit took 3 % of it.
-const REPORTS_PER_SEC: u64 = 100;
+/// link some three hundred bytes: a hundredth of 10 Mbit.
+const REPORTS_PER_SEC: u64 = 40;
 /// The shortest and the longest pause between two reports of a machine; several of the longest fit into [`SILENCE`].
 const PACE: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(10));
 /// A machine that is silent for longer than this is shown so, and no longer as fast as it was.
@@ -461,7 +461,7 @@ mod tests {
         for n in 0..12_000_u32 {
             let host = HostName::parse(&format!("compute-{}-{}", n / 100, n % 100)).expect("a name");
             board.started(&host, Some(IpAddr::from((0x0a01_0000 + n).to_be_bytes())), 1);
-            paces.extend([16, 300, 12_000].contains(&(n + 1)).then(|| board.pace()));
+            paces.extend([8, 120, 12_000].contains(&(n + 1)).then(|| board.pace()));
         }
         assert_eq!(paces, [PACE.0, Duration::from_secs(3), PACE.1]);
         assert!(PACE.1 * 3 < SILENCE, "two lost reports are no death");
