@@ -1,7 +1,7 @@
 //! The metainfo of a machine's distribution: whole from the frontend, or its info dictionary from a machine that the
 //! frontend names (BEP 9), so that it leaves the frontend a few times and not once for each machine.
 //!
-//! Invariant: whatever the machines named do, it costs a moment each, and the frontend is left.
+//! Invariant: whatever the machines named do, it costs a bounded time each (see `quiet`), and the frontend is left.
 
 use crate::net::links::{WantedInfo, info_from};
 use crate::net::log::Log;
