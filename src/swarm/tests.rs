@@ -508,6 +508,32 @@ fn of_a_piece_that_few_have_some_hear_at_once_and_everybody_by_and_by() {
     }
 }
 
+#[test]
+fn the_frontend_hears_soon_of_what_few_have_and_later_of_what_many_have() {
+    for (holders, soon) in [(1, true), (6, false)] {
+        let mut bench = Bench::new(SessionConfig { frontend: Some(address(200)), ..SessionConfig::machine(id(1)) });
+        let [first, last] = [0, 1].map(|piece| layout().index(piece).expect("there are thirteen"));
+        bench.tell(Event::Want { pieces: vec![first, last] });
+        let frontend = bench.connect(200, true);
+        bench.say(frontend, Message::Extended { id: 0, payload: ours() });
+        let mut one = Bitfield::none(PIECES);
+        one.insert(first);
+        let all: Vec<PeerKey> = (2..2 + holders).map(|n| bench.connect(n, true)).collect();
+        for &peer in &all {
+            bench.say(peer, Message::Bitfield(one.to_bytes()));
+            bench.say(peer, Message::Extended { id: 0, payload: ours() });
+            bench.say(peer, Message::Unchoke);
+        }
+        all.iter().for_each(|peer| bench.answer(*peer, true));
+        assert_eq!(bench.done.len(), 1);
+        let hears = |bench: &Bench| bench.said.contains(&(frontend, Message::Have(0)));
+        bench.pass(Duration::from_millis(200));
+        assert_eq!(hears(&bench), soon, "{holders} have it");
+        bench.pass(Duration::from_secs(1));
+        assert!(hears(&bench));
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 
