@@ -48,7 +48,7 @@ use tokio::sync::watch;
 
 /// How often the board is swept for machines that died.
 const SWEEP: Duration = Duration::from_secs(5);
-/// How often the store is looked at for new distributions.
+/// How often the store is looked at for new distributions, and for hosts that have ended their installation.
 const LOOK: Duration = Duration::from_secs(1);
 /// How long the last transitions may take to be written.
 const STOP_SECS_MAX: Duration = Duration::from_secs(2);
@@ -241,7 +241,7 @@ fn tell_endpoints(store: &Store, http: SocketAddr, seed: SocketAddr) -> Result<(
     Ok(written?)
 }
 
-/// Sweeps the board, and follows the store's distributions.
+/// Sweeps the board, and follows the store: what is to be seeded, and for whom.
 async fn keep_up(shared: Weak<Shared>) {
     let mut last_sweep = Instant::now();
     loop {
@@ -252,6 +252,7 @@ async fn keep_up(shared: Weak<Shared>) {
             last_sweep = Instant::now();
         }
         shared.seeds.refresh(&shared).await;
+        shared.seeds.review(&shared).await;
     }
 }
 

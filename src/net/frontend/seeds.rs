@@ -1,10 +1,12 @@
 //! The permanent seeds: one for each distribution, of the tree that the frontend serves anyway.
+//!
+//! Invariant: whoever is connected was found to install in what the store said at the last look, or has come since.
 
 use super::{Shared, who};
 use crate::net::links::{Door, Member, Setup, Supply};
 use crate::net::log::Log;
 use crate::net::rate::Bucket;
-use crate::store::Store;
+use crate::store::{Reader, Store, StoreError};
 use crate::swarm::{SessionConfig, WebSeedShare};
 use crate::torrent::{InfoHash, Metainfo};
 use std::collections::HashSet;
@@ -19,6 +21,8 @@ pub(super) struct Seeds {
     log: Log,
     /// The store's generation at the last look.
     looked: AtomicU64,
+    /// The generation at the last look at who is connected, and whom it found there that installs.
+    reviewed: Mutex<(u64, HashSet<IpAddr>)>,
     /// What seeds that have ended had sent.
     sent_before: AtomicU64,
     /// What the web seed may take while seeds are at work.
@@ -29,12 +33,14 @@ pub(super) struct Seeds {
 
 impl Seeds {
     pub(super) fn new(store: Arc<Store>, upload: Option<Arc<Bucket>>, log: Log) -> Self {
-        let door = Door::new(move |address| is_installing(&store, address), log.clone());
+        let door =
+            Door::new(move |address| store.read(|reader| is_installing(reader, address)).unwrap_or(false), log.clone());
         Self {
             door,
             upload,
             log,
             looked: AtomicU64::new(u64::MAX),
+            reviewed: Mutex::new((u64::MAX, HashSet::new())),
             sent_before: AtomicU64::new(0),
             web_seed: Mutex::default(),
             broken: Mutex::default(),
@@ -115,6 +121,33 @@ impl Seeds {
         self.looked.store(generation, Ordering::Relaxed);
     }
 
+    /// Hangs up on whose host has ended its installation, or is none any more, since he came in.
+    pub(super) async fn review(&self, shared: &Shared) {
+        let linked = self.door.linked().await;
+        let (generation, installing) = self.reviewed.lock().expect("nobody panics while holding the addresses").clone();
+        let store = Arc::clone(&shared.store);
+        let read = move || {
+            store.read(|reader| {
+                let now = reader.generation()?;
+                if now == generation && linked.is_subset(&installing) {
+                    return Ok(None);
+                }
+                let (mut done, mut installing) = (HashSet::new(), HashSet::new());
+                for address in linked {
+                    if is_installing(reader, address)? { &mut installing } else { &mut done }.insert(address);
+                }
+                Ok(Some((now, installing, done)))
+            })
+        };
+        // A store that cannot be read tells nothing: who is there stays until it can.
+        let Ok(Ok(Some((now, installing, done)))) = tokio::task::spawn_blocking(read).await else { return };
+        *self.reviewed.lock().expect("nobody panics while holding the addresses") = (now, installing);
+        if !done.is_empty() {
+            self.log.info("seed-hangs-up", &[("hosts", &done.len()), ("reason", &"not installing any more")]);
+            self.door.hang_up_on(done).await;
+        }
+    }
+
     fn join(&self, supply: Supply) -> Member {
         let (peer_id, seed_value) = crate::net::swarm_identity();
         Member::join(Setup {
@@ -132,10 +165,9 @@ impl Seeds {
 }
 
 /// Whether a host that may install is at this address.
-fn is_installing(store: &Store, address: IpAddr) -> bool {
-    let found = store.read(|reader| match reader.host_by_ip(address.to_canonical())? {
-        Some(host) => reader.boot(&host.name).map(|boot| who::may_install(&boot)),
+fn is_installing(reader: &Reader, address: IpAddr) -> Result<bool, StoreError> {
+    match reader.host_by_ip(address.to_canonical())? {
+        Some(host) => Ok(who::may_install(&reader.boot(&host.name)?)),
         None => Ok(false),
-    });
-    found.unwrap_or(false)
+    }
 }

@@ -7,7 +7,7 @@ use crate::net::log::Log;
 use crate::net::seldom::Seldom;
 use crate::swarm::Direction;
 use crate::torrent::InfoHash;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::{Error, ErrorKind};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, RwLock};
@@ -67,6 +67,23 @@ impl Door {
     /// Every swarm.
     pub fn members(&self) -> Vec<Member> {
         self.members.read().expect("nobody panics while holding the swarms").values().cloned().collect()
+    }
+
+    /// The addresses of all peers that have come in.
+    pub async fn linked(&self) -> HashSet<IpAddr> {
+        let mut addresses = HashSet::new();
+        for member in self.members() {
+            addresses.extend(member.linked().await);
+        }
+        addresses
+    }
+
+    /// Hangs up on all peers at these addresses. They may come again, if they are let in.
+    pub async fn hang_up_on(&self, addresses: HashSet<IpAddr>) {
+        let addresses = Arc::new(addresses);
+        for member in self.members() {
+            member.tell(Input::HangUp(Arc::clone(&addresses))).await;
+        }
     }
 
     /// Takes peers in, for ever.

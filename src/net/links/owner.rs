@@ -16,7 +16,7 @@ use crate::swarm::{
 use crate::torrent::{Block, InfoHash, PeerId, PieceIndex};
 use crate::wire::Handshake;
 use bytes::{Bytes, BytesMut};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::future::Future;
 use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr};
@@ -109,6 +109,10 @@ pub(super) enum Input {
         result: Result<(), CacheError>,
     },
     Event(Event),
+    /// Somebody asks at which addresses the peers are.
+    Who(oneshot::Sender<HashSet<IpAddr>>),
+    /// Nothing is to be had any more for whoever is at these addresses.
+    HangUp(Arc<HashSet<IpAddr>>),
     Stop(oneshot::Sender<()>),
 }
 
@@ -194,6 +198,13 @@ impl Member {
 
     pub(super) async fn tell(&self, input: Input) {
         let _ = self.to_owner.send(input).await;
+    }
+
+    /// The addresses of the peers it is connected with.
+    pub(super) async fn linked(&self) -> HashSet<IpAddr> {
+        let (asked, answer) = oneshot::channel();
+        self.tell(Input::Who(asked)).await;
+        answer.await.unwrap_or_default()
     }
 
     /// Says goodbye to the tracker and ends.
@@ -295,6 +306,17 @@ impl Owner {
                 self.handle(Event::WebSeed { piece, outcome });
             }
             Input::Stored { piece, source, result } => self.stored(piece, source, result),
+            Input::Who(asked) => {
+                let addresses = self.links.values().map(|link| link.address.ip().to_canonical());
+                let _ = asked.send(addresses.collect());
+            }
+            Input::HangUp(addresses) => {
+                let is_meant = |link: &Link| addresses.contains(&link.address.ip().to_canonical());
+                let meant = self.links.iter().filter(|(_, link)| is_meant(link)).map(|(peer, _)| *peer);
+                for peer in meant.collect::<Vec<_>>() {
+                    self.lost(peer, None);
+                }
+            }
             Input::Stop(said) => {
                 self.stop = Some(said);
                 self.handle(Event::Stop);

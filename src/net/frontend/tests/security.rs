@@ -7,7 +7,8 @@ use crate::net::http::client::{Client, Origin};
 use crate::net::log::Log;
 use crate::net::tls::{self, Believer};
 use crate::trust::{Fingerprint, Keys, SnapshotClaim};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use std::collections::HashSet;
+use tokio::net::{TcpSocket, TcpStream};
 
 /// A client that asks over TLS from this address, believing the authority of this cluster.
 pub(super) fn secure_client(running: &Running, fixture: &Fixture, from: &str) -> Client {
@@ -201,26 +202,56 @@ async fn the_seed_hangs_up_on_strangers_before_the_handshake() {
     let fixture = Fixture::new();
     let (log, lines) = logged();
     let running = fixture.serve_as(Security::default(), log).await;
-    let greet = |from: &'static str| {
-        let (to, info_hash) = (running.peers, fixture.metainfo.info_hash());
-        async move {
-            let socket = tokio::net::TcpSocket::new_v4().expect("a socket");
-            socket.bind(format!("{from}:0").parse().expect("an address")).expect("loopback");
-            let mut peer = socket.connect(to).await.expect("connected");
-            let mut handshake = Vec::new();
-            let us = crate::torrent::PeerId::new([7; 12]);
-            crate::wire::Handshake::ours(info_hash, us).encode(&mut handshake);
-            let _ = peer.write_all(&handshake).await;
-            let mut answer = [0; 68];
-            peer.read_exact(&mut answer).await.is_ok()
-        }
-    };
-    assert!(greet("127.1.0.1").await, "a host that is to install");
-    assert!(!greet("127.1.0.9").await, "nobody's address");
+    assert!(greet(&running, &fixture, 1).await.is_some(), "a host that is to install");
+    assert!(greet(&running, &fixture, 9).await.is_none(), "nobody's address");
     fixture.store.write("not now", |writer| writer.set_boot(&first_host(), BootAction::Os)).expect("written");
-    assert!(!greet("127.1.0.1").await, "a host that is not to install");
+    assert!(greet(&running, &fixture, 1).await.is_none(), "a host that is not to install");
     let lines = lines.lock().expect("no panic").join("\n");
     assert!(lines.contains("event=peer-refused address=127.1.0.9"), "{lines}");
+}
+
+/// Shakes hands with the seed, as a client of any make at 127.1.0.N does; none where it hangs up.
+async fn greet(running: &Running, fixture: &Fixture, number: u8) -> Option<TcpStream> {
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.bind(([127, 1, 0, number], 0).into()).expect("loopback");
+    let mut peer = socket.connect(running.peers).await.expect("connected");
+    let mut handshake = Vec::new();
+    let us = PeerId::new([number; 12]);
+    Handshake::ours(fixture.metainfo.info_hash(), us).encode(&mut handshake);
+    let _ = peer.write_all(&handshake).await;
+    let mut answer = [0; HANDSHAKE_BYTES];
+    peer.read_exact(&mut answer).await.ok().map(|_| peer)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_seed_hangs_up_on_whose_installation_ends_while_he_is_connected() {
+    let fixture = Fixture::with(5, 0);
+    let running = fixture.serve().await;
+    let mut peers = Vec::new();
+    for number in 1..=5 {
+        peers.push(greet(&running, &fixture, number).await.expect("a host that is to install"));
+    }
+    let [mut installed, mut ended, mut removed, mut moved, stays] = <[TcpStream; 5]>::try_from(peers).expect("five");
+    let host = |number: u8| HostName::parse(&format!("compute-0-{number}")).expect("a name");
+    let its_own = client(running.http, "127.1.0.1");
+    its_own.get_whole(PROFILE, &[]).await.expect("it is to install");
+    assert_eq!(report(&its_own, Phase::Installed).await, 200);
+    let changed = fixture.store.write("others end by hand", |writer| {
+        writer.set_boot(&host(1), BootAction::Os)?;
+        writer.remove_host(&host(2))?;
+        let mut there = writer.host(&host(3))?;
+        there.interfaces[0].ip = Some([127, 1, 0, 33].into());
+        writer.set_host(&there)
+    });
+    changed.expect("written");
+    for peer in [&mut installed, &mut ended, &mut removed, &mut moved] {
+        let mut sent = Vec::new();
+        let hung_up = tokio::time::timeout(PATIENCE, peer.read_to_end(&mut sent)).await;
+        assert!(hung_up.is_ok(), "{:?} is still served", peer.local_addr());
+    }
+    let left = running.shared.seeds.door().linked().await;
+    assert_eq!(left, HashSet::from([stays.local_addr().expect("an address").ip()]));
+    running.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
