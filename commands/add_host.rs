@@ -80,7 +80,7 @@ fn add_named(context: &Context, args: &Args, attributes: &[(AttributeName, Strin
                 let scope = Scope::Host(host.name.clone());
                 w.set_attribute(&Attribute { scope, name: name.clone(), value: value.clone() })?;
             }
-            w.set_boot(&host.name, args.boot)?;
+            w.set_first_boot(&host.name, args.boot)?;
         }
         Ok(())
     })?;

@@ -34,7 +34,7 @@ pub struct Boot {
     /// How far its latest installation is; none where it was never told to install.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<InstallState>,
-    /// Counts how often it was told to install, from 1; 0 where it never was. A token is good for one of these.
+    /// Rises each time it is told to install; 0 where it never was. A token is good for one of these.
     #[serde(default)]
     pub install_id: u64,
     /// When any of this last changed.

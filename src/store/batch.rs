@@ -41,7 +41,7 @@ impl Writer {
             let attribute = Attribute { scope, name: name.clone(), value: value.clone() };
             self.set_attribute(&attribute).map_err(|error| (first, error))?;
         }
-        self.set_boot(&host.name, boot).map_err(|error| (first, error))?;
+        self.set_first_boot(&host.name, boot).map_err(|error| (first, error))?;
         Ok(())
     }
 }

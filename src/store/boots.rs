@@ -1,15 +1,27 @@
 //! Boot actions and how installations go: the one part of the store that the daemons write day by day.
 
 use super::boot_change::told_to_install;
-use super::table::BOOTS;
+use super::table::{BOOTS, META};
 use super::{BootChange, Reader, StoreError, Writer};
 use crate::cluster::{Boot, BootAction, HostName, InstallState};
 use std::collections::{BTreeMap, HashSet};
 
+/// Where [`Reader::installs_removed`] is.
+const INSTALLS_REMOVED: &str = "installs-removed";
+
 impl Reader {
     /// What a host does when it next starts.
     pub fn boot(&self, host: &HostName) -> Result<Boot, StoreError> {
-        Ok(self.transaction.get(BOOTS, host.as_str().as_bytes())?.unwrap_or_default())
+        match self.transaction.get(BOOTS, host.as_str().as_bytes())? {
+            Some(boot) => Ok(boot),
+            None => Ok(Boot { install_id: self.installs_removed()?, ..Boot::default() }),
+        }
+    }
+
+    /// The highest install id of all hosts that are no more: whoever gets such a host's name begins above it, so that a
+    /// machine that is still at work in that name ends nothing of the new one.
+    pub(super) fn installs_removed(&self) -> Result<u64, StoreError> {
+        Ok(self.meta(INSTALLS_REMOVED)?.unwrap_or(0))
     }
 
     /// What each host that was ever told does when it next starts.
@@ -50,8 +62,19 @@ impl Writer {
     /// Tells a host what to do when it next starts. To install begins a new installation with the next install id;
     /// to start its system ends one that has not ended.
     pub fn set_boot(&mut self, host: &HostName, action: BootAction) -> Result<Boot, StoreError> {
-        self.host(host)?;
         let old = self.boot(host)?;
+        let old = Boot { install_id: latest(&old), ..old };
+        self.tell(host, old, action)
+    }
+
+    /// The same for a host that is being added: it cannot have come yet.
+    pub fn set_first_boot(&mut self, host: &HostName, action: BootAction) -> Result<Boot, StoreError> {
+        let old = self.boot(host)?;
+        self.tell(host, old, action)
+    }
+
+    fn tell(&mut self, host: &HostName, old: Boot, action: BootAction) -> Result<Boot, StoreError> {
+        self.host(host)?;
         let boot = match action {
             BootAction::Install => told_to_install(&old),
             BootAction::Os if old.action == BootAction::Os && !old.was_never_told() => return Ok(old),
@@ -79,7 +102,23 @@ impl Writer {
         Ok(true)
     }
 
+    /// Forgets the record of a host that is to be no more, but for its install ids.
+    pub(super) fn remove_boot(&mut self, host: &HostName) -> Result<(), StoreError> {
+        self.raise_installs_removed(latest(&self.boot(host)?))?;
+        self.remove(BOOTS, host.as_str().as_bytes()).map(drop)
+    }
+
+    pub(super) fn raise_installs_removed(&mut self, to: u64) -> Result<(), StoreError> {
+        if to > self.installs_removed()? { self.put(META, INSTALLS_REMOVED.as_bytes(), &to) } else { Ok(()) }
+    }
+
     pub(super) fn put_boot(&mut self, host: &HostName, boot: &Boot) -> Result<(), StoreError> {
         self.put(BOOTS, host.as_str().as_bytes(), boot)
     }
+}
+
+/// The latest install id of a host. Who was never told anything may have come by itself a moment ago, of which the frontend
+/// has yet to write: that installation has the next one, and must not pass for another.
+fn latest(boot: &Boot) -> u64 {
+    boot.install_id + u64::from(boot.was_never_told())
 }

@@ -36,6 +36,9 @@ pub struct Export {
     hosts: Vec<Host>,
     #[serde(default)]
     boots: BTreeMap<HostName, Boot>,
+    /// The highest install id of hosts that are no more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    installs_removed: Option<u64>,
     #[serde(default)]
     attributes: Vec<Attribute>,
     #[serde(default)]
@@ -132,6 +135,7 @@ impl Reader {
             appliances: self.appliances()?,
             hosts: self.hosts()?,
             boots: self.boots()?,
+            installs_removed: Some(self.installs_removed()?).filter(|id| *id > 0),
             attributes: self.attributes()?,
             default_distribution: self.default_distribution()?.map(|distribution| distribution.name),
             distributions,
@@ -216,6 +220,7 @@ impl Writer {
             self.host(host)?;
             self.put_boot(host, boot)?;
         }
+        self.raise_installs_removed(export.installs_removed.unwrap_or(0))?;
         for attribute in &export.attributes {
             self.set_attribute(attribute)?;
         }

@@ -136,7 +136,7 @@ impl Writer {
         let host = self.host(name)?;
         self.forget_addresses(&host)?;
         self.remove_attributes_of(&Scope::Host(name.clone()))?;
-        self.remove(BOOTS, name.as_str().as_bytes())?;
+        self.remove_boot(name)?;
         self.remove(HOSTS, name.as_str().as_bytes())?;
         Ok(())
     }

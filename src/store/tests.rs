@@ -335,7 +335,7 @@ fn news_of_an_older_installation_changes_nothing() {
     store
         .write("install twice", |w| {
             w.add_host(&host("compute-0-0", 1))?;
-            w.set_boot(&compute, BootAction::Install)?;
+            w.set_first_boot(&compute, BootAction::Install)?;
             w.set_boot(&compute, BootAction::Install)
         })
         .unwrap();
@@ -350,6 +350,33 @@ fn news_of_an_older_installation_changes_nothing() {
     assert!(report(2, InstallState::Installed));
     assert_eq!((boot().action, boot().state, boot().install_id), (BootAction::Os, Some(InstallState::Installed), 2));
     assert!(!report(0, InstallState::Failed), "a host that was never told to install cannot fail");
+}
+
+/// A machine goes on in the name of a host that was removed or renamed: its goodbye ends nothing of the next host of that name.
+#[test]
+fn a_host_of_a_name_that_was_there_before_begins_above_its_installations() {
+    let compute = name("compute-0-0");
+    for ordered_first in [false, true] {
+        let store = Store::in_memory().unwrap();
+        let add = |store: &Store| store.write("add", |w| w.add_host(&host("compute-0-0", 1))).unwrap();
+        let order = |store: &Store| store.write("install", |w| w.set_boot(&compute, BootAction::Install)).unwrap();
+        add(&store);
+        // Without an order it comes by itself, and is gone before that is written.
+        let first = match ordered_first {
+            true => order(&store).install_id,
+            false => BootChange::First.apply(store.read(|r| r.boot(&compute)).unwrap()).install_id,
+        };
+        store.write("gone", |w| w.remove_host(&compute)).unwrap();
+        // An export knows it too.
+        let folder = tempfile::tempdir().unwrap();
+        Store::restore(folder.path(), &store.read(|r| r.export()).unwrap()).unwrap();
+        let store = Store::open(folder.path()).unwrap();
+        add(&store);
+        let ordered = order(&store);
+        let goodbye = BootChange::Goes { install_id: first, state: InstallState::Installed, note: None };
+        store.write("goodbye", |w| w.change_boot(&compute, &goodbye)).unwrap();
+        assert_eq!(store.read(|r| r.boot(&compute)).unwrap(), ordered);
+    }
 }
 
 #[test]

@@ -200,7 +200,7 @@ fn sentence(batch: &Changes) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cluster::BootAction;
+    use crate::cluster::{BootAction, Host};
 
     fn goes(state: InstallState) -> BootChange {
         BootChange::Goes { install_id: 1, state, note: None }
@@ -233,5 +233,29 @@ mod tests {
         let late = HostName::parse("late").expect("a name");
         assert_eq!(pending.push(&late, BootChange::First), None);
         assert!(pending.push(&host, goes(InstallState::Installing)).is_some(), "who waits already has room");
+    }
+
+    /// The administrator's word comes between a host's first visit and the moment at which the store hears of that.
+    #[test]
+    fn what_is_ordered_before_the_store_has_heard_of_a_first_visit_is_another_installation() {
+        for words in [&[BootAction::Install][..], &[BootAction::Os, BootAction::Install]] {
+            let store = Store::in_memory().expect("a store");
+            let host = HostName::parse("compute-0-0").expect("a name");
+            store.write("add", |writer| writer.add_host(&Host::new(host.clone(), "compute"))).expect("written");
+            let boot = || store.read(|reader| reader.boot(&host)).expect("it is there");
+            let pending = Pending::new();
+            pending.push(&host, BootChange::First);
+            let first = pending.overlay(&host, boot()).install_id;
+            for word in words {
+                store.write("an order", |writer| writer.set_boot(&host, *word).map(drop)).expect("written");
+            }
+            let ordered = pending.overlay(&host, boot());
+            assert_ne!(ordered.install_id, first, "after {words:?}: the token of the first is good for the second");
+            // The machine that came first ends what it came for, and nothing else.
+            let over = BootChange::Goes { install_id: first, state: InstallState::Installed, note: None };
+            pending.push(&host, over);
+            assert!(pending.write_now(&store).1.is_ok());
+            assert_eq!(boot(), ordered, "the order is not lost");
+        }
     }
 }
