@@ -114,6 +114,8 @@ impl Routes {
         {
             let reported = shared.board.report(&host, report.clone());
             if reported != Reported::Unknown {
+                // After its goodbye a token opens nothing, and lives no longer.
+                let token = token.filter(|_| !shared.board.is_over(&host, install_id));
                 return self.acknowledged(reported, token).await;
             }
         }
@@ -145,14 +147,16 @@ fn late_report(shared: &Shared, shown: &Shown, report: Report) -> Result<(Report
     let boot = &asker.facts.boot;
     // A goodbye that is in the store already: its acknowledgement was lost with an earlier frontend.
     if boot.state == Some(InstallState::Installed) && report.phase == Phase::Installed {
-        return Ok((Reported::Taken, asker.prove(shared, shown)?.token));
+        asker.prove(shared, shown)?;
+        return Ok((Reported::Taken, None));
     }
     let asker = asker.if_it_installs(shared, shown)?.prove(shared, shown)?;
     let (host, install_id) = (&asker.facts.host, asker.facts.boot.install_id);
     asker.begin(shared);
     let address = shown.is_at_home(host).then_some(shown.address);
     shared.board.started(&host.name, address, install_id);
-    Ok((shared.board.report(&host.name, report), asker.token))
+    let reported = shared.board.report(&host.name, report);
+    Ok((reported, asker.token.clone().filter(|_| !shared.board.is_over(&host.name, install_id))))
 }
 
 /// A machine that has shown who it is, and is to install.

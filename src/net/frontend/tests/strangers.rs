@@ -46,19 +46,20 @@ async fn a_report_is_believed_of_the_host_itself_alone_and_renews_a_token_that_g
     // A token of another time.
     let keys = Keys::open_or_create(fixture.folder.path(), Duration::ZERO).expect("keys");
     let now = crate::net::since_1970();
-    let aged = |age: Duration| keys.token.issue(now - age, "compute-0-0", 1);
-    first.set_token(Some(aged(TOKEN_LIFETIME)));
+    let aged = |age: Duration, install_id| keys.token.issue(now - age, "compute-0-0", install_id);
+    first.set_token(Some(aged(TOKEN_LIFETIME, 1)));
     assert_eq!(report(&first, Phase::Fetching).await, 403, "an hour is over");
     refused(&first, PROFILE, &[], "has expired").await;
-    let renewed = async |age: Duration| {
-        first.set_token(Some(aged(age)));
-        let body = serde_json::to_vec(&Report { phase: Phase::Fetching, ..Report::default() }).expect("JSON");
+    let renewed = async |phase, age: Duration, install_id| {
+        first.set_token(Some(aged(age, install_id)));
+        let body = serde_json::to_vec(&Report { phase, ..Report::default() }).expect("JSON");
         let answer = first.post("/install/events", &[], body.into()).await.expect("an answer");
         let answer: ReportAnswer = serde_json::from_slice(&answer.whole().await.expect("its body")).expect("JSON");
         answer.token
     };
-    assert_eq!(renewed(TOKEN_LIFETIME / 4).await, None);
-    let fresh = renewed(TOKEN_LIFETIME * 3 / 4).await.expect("another one in its place");
+    assert_eq!(renewed(Phase::Fetching, TOKEN_LIFETIME / 4, 1).await, None);
+    let old = TOKEN_LIFETIME * 3 / 4;
+    let fresh = renewed(Phase::Fetching, old, 1).await.expect("another one in its place");
     keys.token.verify(now + TOKEN_LIFETIME * 9 / 10, "compute-0-0", 1, &fresh).expect("it lives as long again");
     first.set_token(Some(fresh.clone()));
     first.get_whole(PROFILE, &[]).await.expect("it is good");
@@ -70,6 +71,9 @@ async fn a_report_is_believed_of_the_host_itself_alone_and_renews_a_token_that_g
     first.set_token(Some(again));
     first.get_whole(PROFILE, &[]).await.expect("the token of the new installation");
     assert_eq!(said(&first, &fresh).await, 403, "what was of the old one reports nothing of the new one");
+    for phase in [Phase::Installed, Phase::Installed, Phase::Fetching] {
+        assert_eq!(renewed(phase, old, 2).await, None, "{phase:?}: it has said goodbye");
+    }
     running.stop().await;
 }
 
