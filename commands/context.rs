@@ -1,6 +1,7 @@
 //! What every command is given: where the cluster lives, and its store.
 
 use crate::ui;
+use rocks::net::log::Log;
 use rocks::store::{Holder, Store, StoreError};
 use std::path::{Path, PathBuf};
 
@@ -35,6 +36,13 @@ impl Context {
     /// The store, for a command that writes: created where there is none.
     pub(crate) fn store_to_write(&self) -> anyhow::Result<Store> {
         Ok(Store::create(&self.cluster)?.when_waiting(tell_who_holds))
+    }
+
+    /// The same for a daemon of this name, whose log says who keeps it waiting.
+    pub(crate) fn store_of(&self, daemon: &str, log: &Log) -> anyhow::Result<Store> {
+        let log = log.clone();
+        let tell = move |holder: &Holder| log.warning("store-held", &[("holder", holder)]);
+        Ok(Store::create(&self.cluster)?.authored_by(daemon).when_waiting(tell))
     }
 }
 

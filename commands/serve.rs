@@ -61,6 +61,7 @@ pub(crate) fn run(context: &Context, args: Args) -> anyhow::Result<()> {
         cluster: context.cluster().to_owned(),
         security: args.security.into(),
     };
-    let store = context.store_to_write()?.authored_by("rocks serve");
-    Ok(frontend::serve(&options, store, Log::new(ui::log))?)
+    let log = Log::new(ui::log);
+    let store = context.store_of("rocks serve", &log)?;
+    Ok(frontend::serve(&options, store, log)?)
 }

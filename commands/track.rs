@@ -23,8 +23,8 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(context: &Context, args: Args) -> anyhow::Result<()> {
-    let store = context.store_to_write()?.authored_by("rocks track");
     let log = Log::new(ui::log);
+    let store = context.store_of("rocks track", &log)?;
     track(args.listen, store, log, |_| {})?;
     Ok(())
 }

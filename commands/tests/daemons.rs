@@ -2,6 +2,7 @@
 
 use crate::Cluster;
 use rocks::demo::packages::{DistributionSpec, make_distribution};
+use rocks::store::Store;
 use rustix::process::{Pid, Signal, kill_process};
 use socket2::{Domain, Socket, Type};
 use std::io::{BufRead, BufReader, Read, Write};
@@ -193,6 +194,17 @@ fn daemons_write_keys_and_values_and_end_cleanly_on_sigterm_whatever_their_clien
     }
     assert!(get(STRANGER, http, "/install/profile").contains("403"));
     serve.says(&["event=host-unknown", "address=127.1.0.9", "rocks add-host"]);
+    // The store's lock is held: who is waited for is in the log as well.
+    let store = Store::open(&cluster.path()).unwrap();
+    let locked = store.write("a long piece of work", |_| {
+        assert!(get(HOST, http, "/install/profile").contains("200"));
+        let holder = format!("process {}", std::process::id());
+        for event in ["event=store-held", "event=store-waits"] {
+            serve.says(&[event, &holder]);
+        }
+        Ok(())
+    });
+    locked.unwrap();
     for daemon in [track, serve] {
         let (status, lines) = daemon.end();
         assert!(status.success(), "{status}: {lines:#?}");
