@@ -68,10 +68,14 @@ pub(super) struct Bench {
 
 impl Bench {
     pub(super) fn new(config: SessionConfig) -> Self {
+        Self::of(config, layout())
+    }
+
+    /// One whose swarm has other files.
+    pub(super) fn of(config: SessionConfig, layout: Arc<Layout>) -> Self {
         let config = SessionConfig { metadata_bytes: Some(METADATA_BYTES), ..config };
-        let session = Session::new(config, layout(), 7);
         Self {
-            session,
+            session: Session::new(config, layout, 7),
             now: Duration::ZERO,
             asked: Vec::new(),
             verifying: Vec::new(),

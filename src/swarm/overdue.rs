@@ -109,3 +109,57 @@ impl Session {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::event::Event;
+    use super::super::exercise::{Bench, PIECE_BYTES, id};
+    use super::super::message::Message;
+    use super::*;
+    use crate::swarm::SessionConfig;
+    use crate::torrent::MetainfoBuilder;
+    use std::sync::Arc;
+
+    /// Pieces of which the last two are late.
+    const PIECES: u32 = 40;
+
+    /// A machine that got all pieces but the last two from one peer, so far apart; the other peer, which has these two to
+    /// send, speaks and sends nothing. How long until both are asked of the first one too: one copy may always be on its way.
+    fn copied_after(gap: Duration) -> Duration {
+        let mut builder = MetainfoBuilder::new("test", PIECE_BYTES).expect("a plain name");
+        let length_bytes = u64::from(PIECES * PIECE_BYTES);
+        builder.file("a", length_bytes, vec![[0; 20]; PIECES as usize]).expect("whole pieces");
+        let layout = Arc::new(builder.finish().expect("well-formed").layout().clone());
+        let mut bench =
+            Bench::of(SessionConfig { web_seed: false, ..SessionConfig::machine(id(1)) }, Arc::clone(&layout));
+        bench.tell(Event::Want { pieces: layout.pieces().collect() });
+        let good = bench.connect_ours(2);
+        let give = |bench: &mut Bench| {
+            bench.pass(gap);
+            let at = bench.asked.iter().position(|(peer, _)| *peer == good).expect("something is asked of it");
+            let (peer, block) = bench.asked.remove(at);
+            bench.tell(Event::BlockReceived { peer, block });
+            let (piece, source) = bench.verifying.pop().expect("a whole piece");
+            bench.tell(Event::Verified { piece, source, ok: true });
+        };
+        (4..PIECES).for_each(|_| give(&mut bench));
+        let begun = bench.now;
+        let late = bench.connect_ours(3);
+        (0..2).for_each(|_| give(&mut bench));
+        let missing: Vec<_> = bench.asked.iter().map(|(peer, _)| *peer).collect();
+        assert_eq!(missing, [late; 2]);
+        while bench.asked.iter().filter(|(peer, _)| *peer == good).count() < 2 {
+            bench.pass(Duration::from_millis(10));
+            bench.say(late, Message::KeepAlive);
+        }
+        bench.now - begun
+    }
+
+    #[test]
+    fn a_second_copy_waits_for_half_a_second_and_for_twelve_pieces() {
+        let fast = copied_after(Duration::from_millis(5));
+        assert!((500..700).contains(&fast.as_millis()), "{fast:?}");
+        let slow = copied_after(Duration::from_millis(100));
+        assert!((1200..1500).contains(&slow.as_millis()), "{slow:?}: the peer sends the oldest of three blocks first");
+    }
+}
