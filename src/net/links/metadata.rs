@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::io::{Error, ErrorKind};
 use std::net::{IpAddr, SocketAddr};
 use tokio::net::TcpStream;
-use tokio::sync::Notify;
+use tokio::sync::watch;
 
 /// Parts that are asked for and have not come, at most.
 const ASKED_MAX: u32 = 16;
@@ -29,13 +29,13 @@ pub(in crate::net) struct WantedInfo {
     pub(in crate::net) length_bytes: u32,
 }
 
-/// Takes the info dictionary from a peer; says so at each part that comes.
+/// Takes the info dictionary from a peer; says how many of its parts are there where nobody has got further.
 pub(in crate::net) async fn info_from(
     peer: SocketAddr,
     bind: Option<IpAddr>,
     wanted: WantedInfo,
     download: Option<&Bucket>,
-    came: &Notify,
+    came: &watch::Sender<u32>,
 ) -> std::io::Result<Vec<u8>> {
     let tcp = http::connect(peer, bind).await?;
     let (us, _) = crate::net::swarm_identity();
@@ -73,7 +73,12 @@ struct Taking {
 }
 
 impl Taking {
-    async fn run(&mut self, mut buffer: BytesMut, download: Option<&Bucket>, came: &Notify) -> std::io::Result<()> {
+    async fn run(
+        &mut self,
+        mut buffer: BytesMut,
+        download: Option<&Bucket>,
+        came: &watch::Sender<u32>,
+    ) -> std::io::Result<()> {
         while self.their_id.is_none() || self.info.len() < self.wanted.length_bytes as usize {
             let malformed = |error: wire::WireError| Error::new(ErrorKind::InvalidData, error.to_string());
             let Some((message, length)) = Message::decode(&buffer).map_err(malformed)? else {
@@ -91,7 +96,7 @@ impl Taking {
                 }
                 Message::Extended { id: OUR_ID, payload } => {
                     self.hear(MetadataMessage::decode(payload).map_err(malformed)?)?;
-                    came.notify_one();
+                    came.send_if_modified(|most| self.came > std::mem::replace(most, self.came.max(*most)));
                     self.ask().await?;
                 }
                 Message::Piece { .. } => return Err(unfit("it sends what nobody asked for")),
@@ -172,7 +177,7 @@ mod tests {
     }
 
     async fn take(from: SocketAddr, wanted: WantedInfo) -> std::io::Result<Vec<u8>> {
-        let came = Notify::new();
+        let (came, _) = watch::channel(0);
         let taking = info_from(from, Some([127, 6, 1, 1].into()), wanted, None, &came);
         tokio::time::timeout(Duration::from_secs(60), taking).await.expect("in time")
     }

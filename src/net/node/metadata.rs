@@ -1,17 +1,19 @@
 //! The metainfo of a machine's distribution: whole from the frontend, or its info dictionary from a machine that the
 //! frontend names (BEP 9), so that it leaves the frontend a few times and not once for each machine.
 //!
-//! Invariant: whatever the machines named do, it costs a bounded time each (see `quiet`), and the frontend is left.
+//! Invariant: whatever the machines named do, each of them costs [`SILENT_MAX`] or the time that it earns with parts that
+//! come (see [`Limits`]), and the frontend is left.
 
 use crate::net::links::{WantedInfo, info_from};
 use crate::net::log::Log;
 use crate::net::rate::Bucket;
 use crate::net::referral::Referral;
 use crate::torrent::Metainfo;
+use crate::wire::metadata_parts;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::Notify;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
@@ -23,12 +25,24 @@ const QUIET_TIMES: u32 = 3;
 const QUIET_MIN: Duration = Duration::from_millis(400);
 const QUIET_MAX: Duration = Duration::from_secs(4);
 /// What comes through each machine in between in a second, at least (a link of 10 Mbit serves four at once): so much longer
-/// it may be silent, and within these bounds.
+/// it may take, and within these bounds.
 const BYTES_PER_SEC_MIN: u64 = 256 << 10;
 const PASSING_TIMES: u32 = 100;
 const PASSING_MAX: Duration = Duration::from_secs(10);
-/// A machine that is not silent may take so many times as long.
-const WHOLE_TIMES: u32 = 2;
+/// Nobody may be silent for longer than this, whatever the link: one that waits for others itself is asked beside the next
+/// one, which is nearer to the frontend. Through each machine it comes a little later.
+const SILENT_MAX: Duration = Duration::from_secs(2);
+const SILENT_MAX_NEAR: Duration = Duration::from_secs(1);
+const SILENT_MORE: Duration = Duration::from_millis(250);
+
+/// How long to wait for machines.
+#[derive(Debug, Clone, Copy)]
+struct Limits {
+    /// For one that says nothing.
+    silent: Duration,
+    /// For the whole of it from one that does: each part that comes earns its share of this.
+    whole: Duration,
+}
 
 /// What is needed to ask other machines.
 pub(super) struct Holders<'a> {
@@ -42,7 +56,7 @@ impl Holders<'_> {
     /// long to be asked for it.
     pub(super) async fn get(&self, referral: &Referral, took: Duration) -> Option<Metainfo> {
         let begun = Instant::now();
-        let Some((info, holder)) = self.info(referral, quiet(referral, took)).await else {
+        let Some((info, holder)) = self.info(referral, Limits::of(referral, took)).await else {
             self.log.info("metainfo", &[("from", &"frontend"), ("reason", &"no machine gave it in time")]);
             return None;
         };
@@ -55,20 +69,24 @@ impl Holders<'_> {
     }
 
     /// The info dictionary, and who gave it.
-    async fn info(&self, referral: &Referral, quiet: Duration) -> Option<(Vec<u8>, SocketAddr)> {
+    async fn info(&self, referral: &Referral, limits: Limits) -> Option<(Vec<u8>, SocketAddr)> {
         let wanted = WantedInfo { info_hash: referral.info_hash, length_bytes: referral.info_bytes };
-        let came = Arc::new(Notify::new());
+        // The parts that came from whoever has sent the most.
+        let (came, mut parts) = watch::channel(0);
+        let came = Arc::new(came);
         let mut asked = JoinSet::new();
         let mut holders = referral.holders.iter().copied().take(HOLDERS_MAX).peekable();
         while let Some(holder) = holders.next() {
-            let (bind, download, came_to) = (self.bind, self.download.clone(), Arc::clone(&came));
+            let (bind, download, came) = (self.bind, self.download.clone(), Arc::clone(&came));
             asked.spawn(async move {
-                let info = info_from(holder, bind, wanted, download.as_deref(), &came_to).await;
+                let info = info_from(holder, bind, wanted, download.as_deref(), &came).await;
                 (holder, info)
             });
             let begun = Instant::now();
             let mut moved = begun;
             while !asked.is_empty() {
+                let earned = limits.after(*parts.borrow_and_update(), referral.info_bytes);
+                let due = (begun + earned).min(moved + limits.silent);
                 tokio::select! {
                     done = asked.join_next() => match done {
                         Some(Ok((holder, Ok(info)))) => return Some((info, holder)),
@@ -80,8 +98,8 @@ impl Holders<'_> {
                         }
                         _ => break,
                     },
-                    () = came.notified() => moved = Instant::now(),
-                    () = sleep_until((moved + quiet).min(begun + quiet * WHOLE_TIMES)) => break,
+                    Ok(()) = parts.changed() => moved = Instant::now(),
+                    () = sleep_until(due) => break,
                 }
             }
         }
@@ -89,11 +107,21 @@ impl Holders<'_> {
     }
 }
 
-/// How long a machine may be silent.
-fn quiet(referral: &Referral, took: Duration) -> Duration {
-    let bytes = u64::from(referral.info_bytes) * u64::from(referral.depth);
-    let passing = Duration::from_millis(bytes.saturating_mul(1000) / BYTES_PER_SEC_MIN);
-    (took * QUIET_TIMES).clamp(QUIET_MIN, QUIET_MAX) + passing.min(took * PASSING_TIMES).min(PASSING_MAX)
+impl Limits {
+    /// For this referral, which the frontend took so long to give.
+    fn of(referral: &Referral, took: Duration) -> Self {
+        let bytes = u64::from(referral.info_bytes) * u64::from(referral.depth);
+        let passing = Duration::from_millis(bytes.saturating_mul(1000) / BYTES_PER_SEC_MIN);
+        let whole =
+            (took * QUIET_TIMES).clamp(QUIET_MIN, QUIET_MAX) + passing.min(took * PASSING_TIMES).min(PASSING_MAX);
+        let silent_max = SILENT_MAX_NEAR + SILENT_MORE.saturating_mul(referral.depth);
+        Self { silent: whole.min(silent_max).min(SILENT_MAX), whole }
+    }
+
+    /// How long after a machine was asked the next one is asked too, where so many parts of so many bytes are there.
+    fn after(&self, parts: u32, info_bytes: u32) -> Duration {
+        self.silent + self.whole * parts / metadata_parts(info_bytes).max(1)
+    }
 }
 
 #[cfg(test)]
@@ -101,7 +129,7 @@ mod tests {
     use super::*;
     use crate::net::fixture::{Fixture, logged};
     use crate::torrent::PeerId;
-    use crate::wire::{HANDSHAKE_BYTES, Handshake, Message, MetadataMessage};
+    use crate::wire::{HANDSHAKE_BYTES, Handshake, METADATA_PART_BYTES, Message, MetadataMessage};
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::{TcpListener, TcpStream};
 
@@ -205,17 +233,32 @@ mod tests {
     }
 
     #[test]
-    fn a_machine_may_be_silent_for_longer_where_the_link_is_slow_and_the_way_is_long() {
+    fn a_machine_may_be_silent_for_longer_where_the_link_is_slow_and_the_way_is_long_but_never_for_long() {
         let fixture = Fixture::new();
-        let secs = |info_bytes, depth, took_millis| {
+        let limits = |info_bytes, depth, took_millis| {
             let mut referral = Referral::to(Vec::new(), depth, &fixture.metainfo);
             referral.info_bytes = info_bytes;
-            quiet(&referral, Duration::from_millis(took_millis)).as_secs_f64()
+            Limits::of(&referral, Duration::from_millis(took_millis))
         };
-        assert!((0.4..0.5).contains(&secs(20_000, 1, 5)), "{}", secs(20_000, 1, 5));
-        assert!((0.4..1.0).contains(&secs(1_500_000, 1, 5)), "a fast link: {}", secs(1_500_000, 1, 5));
-        assert!((1.5..2.0).contains(&secs(20_000, 3, 500)), "{}", secs(20_000, 3, 500));
-        assert!((6.5..8.5).contains(&secs(1_500_000, 1, 500)), "{}", secs(1_500_000, 1, 500));
-        assert!(secs(u32::MAX, u32::MAX, 1_000_000) <= 14.0);
+        let secs = |limits: Limits| (limits.silent.as_secs_f64(), limits.whole.as_secs_f64());
+        let (silent, whole) = secs(limits(20_000, 1, 5));
+        assert!((0.4..0.5).contains(&silent) && (0.4..0.5).contains(&whole), "{silent} {whole}");
+        let (silent, whole) = secs(limits(1_500_000, 1, 5));
+        assert!((0.4..1.0).contains(&silent) && (0.4..1.0).contains(&whole), "a fast link: {silent} {whole}");
+        let (silent, whole) = secs(limits(20_000, 3, 500));
+        assert!((1.5..1.8).contains(&silent) && (1.5..2.0).contains(&whole), "{silent} {whole}");
+        let (silent, whole) = secs(limits(1_500_000, 1, 500));
+        assert!((1.0..1.3).contains(&silent) && (6.5..8.5).contains(&whole), "{silent} {whole}");
+        let (silent, whole) = secs(limits(u32::MAX, u32::MAX, 1_000_000));
+        assert!(silent <= 2.0 && whole <= 14.0, "{silent} {whole}");
+    }
+
+    #[test]
+    fn parts_that_come_earn_time_for_the_rest() {
+        let limits = Limits { silent: Duration::from_secs(1), whole: Duration::from_secs(10) };
+        let info_bytes = 100 * METADATA_PART_BYTES as u32;
+        let after = [0, 1, 50, 100].map(|parts| limits.after(parts, info_bytes).as_millis());
+        assert_eq!(after, [1000, 1100, 6000, 11_000]);
+        assert_eq!(limits.after(0, 0), limits.silent);
     }
 }
