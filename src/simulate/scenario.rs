@@ -8,6 +8,9 @@ use std::time::Duration;
 const MACHINES_MAX: u32 = 65_000;
 /// Bytes of a set at most, so that its pieces can be counted in memory.
 const SET_BYTES_MAX: u64 = 1 << 40;
+/// A message takes no longer than this, and machines start and unpack for no longer: a simulation lives through all of it.
+const LATENCY_MAX: Duration = Duration::from_secs(1);
+const TIME_MAX: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// Racks, and how they are joined.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -152,6 +155,17 @@ impl Scenario {
             return no("installer connections", format!("{} is not between 1 and 16", self.installer_connections));
         }
         let faults = &self.faults;
+        let times = [
+            ("latency", self.latency, LATENCY_MAX),
+            ("start spread", self.start_spread, TIME_MAX),
+            ("unpacking", self.unpack, TIME_MAX),
+        ];
+        if let Some((what, time, most)) = times.into_iter().find(|(_, time, most)| time > most) {
+            return no(what, format!("{} s is more than {} s", time.as_secs_f64(), most.as_secs()));
+        }
+        if faults.loss == 1.0 {
+            return no("loss", "a net that loses every packet carries nothing".to_owned());
+        }
         let shares = [
             ("overlap", self.overlap),
             ("loss", faults.loss),

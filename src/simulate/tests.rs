@@ -78,6 +78,15 @@ fn a_scenario_without_sense_is_refused() {
     let error = run(&bad, &mut |_| {}).expect_err("a share above one");
     assert_eq!(error.to_string(), "loss: 1.5 is not a share between 0 and 1");
     assert!(run(&scenario(0, 1), &mut |_| {}).is_err());
+    bad.faults.loss = 1.0;
+    let error = run(&bad, &mut |_| {}).expect_err("nothing comes through");
+    assert_eq!(error.to_string(), "loss: a net that loses every packet carries nothing");
+    let (mut slow, mut spread) = (scenario(4, 1), scenario(4, 1));
+    slow.latency = Duration::from_secs(1_000_000);
+    let error = run(&slow, &mut |_| {}).expect_err("it would not end");
+    assert_eq!(error.to_string(), "latency: 1000000 s is more than 1 s");
+    spread.start_spread = Duration::MAX;
+    assert!(run(&spread, &mut |_| {}).is_err());
 }
 
 /// An installation in which all sorts of things go wrong, by seed value.
