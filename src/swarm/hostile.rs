@@ -73,6 +73,35 @@ fn who_claims_to_have_everything_does_not_stop_a_seed() {
 }
 
 #[test]
+fn who_answers_nothing_is_not_asked_again_under_each_new_name() {
+    let asked_of = |answers: bool| {
+        let mut bench = Bench::machine();
+        let mut asked = 0;
+        for name in 2..22 {
+            let peer = bench.connect_from(address(2), PeerId::new([name; 12]));
+            if bench.closed.contains(&(peer, Reason::Silent)) {
+                bench.pass(Duration::from_millis(600));
+                continue;
+            }
+            bench.say(peer, Message::Bitfield(vec![0xff, 0xf8]));
+            bench.say(peer, Message::Unchoke);
+            let at = bench.asked.iter().position(|(key, _)| *key == peer);
+            asked += u32::from(at.is_some());
+            if let Some((peer, block)) = at.filter(|_| answers).map(|at| bench.asked[at]) {
+                bench.asked.retain(|(key, _)| *key != peer);
+                bench.say(peer, Message::Reject(RawBlock::of(block)));
+                bench.say(peer, Message::Choke);
+            }
+            bench.pass(Duration::from_millis(600));
+        }
+        asked
+    };
+    let (silent, answers) = (asked_of(false), asked_of(true));
+    assert!(silent <= 8, "{silent} of 20 names");
+    assert_eq!(answers, 20);
+}
+
+#[test]
 fn one_host_has_so_many_connections_and_the_frontend_always_has_a_place() {
     let mut bench = Bench::machine();
     let connect =

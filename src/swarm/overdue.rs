@@ -103,7 +103,6 @@ impl Session {
             peer.backoff_until = now + reassign_after * 2u32.pow(peer.rest.silences.min(5));
             let since = now.saturating_sub(peer.rest.answered_at);
             if peer.rest.silences >= SILENCES_MAX && since >= config::REASSIGN_MIN {
-                self.contacts.is_mute(now, peer.rest.address.ip());
                 self.disconnect(now, key, Reason::Silent);
             }
         }

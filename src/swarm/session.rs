@@ -10,6 +10,7 @@ use super::demand::Demand;
 use super::event::{Action, AnnounceEvent, Direction, Event, PeerKey, Reason, Source};
 use super::extension::{self, Handshake};
 use super::fallback::Fallback;
+use super::flights::Flight;
 use super::message::Message;
 use super::news::News;
 use super::offers::Offers;
@@ -233,11 +234,11 @@ impl Session {
             self.disconnect(now, twin, Reason::Twice);
         }
         let is_frontend = direction == Direction::Outgoing && Some(address) == self.config.frontend;
-        if self.contacts.was_mute(now, address.ip()) && !is_frontend {
-            return refuse(self, Reason::Silent);
-        }
         if let Some(oldest) = self.peers.oldest_beyond(address.ip(), PEERS_PER_HOST_MAX - 1) {
             self.disconnect(now, oldest, Reason::Crowd);
+        }
+        if self.contacts.was_mute(now, address.ip()) && !is_frontend {
+            return refuse(self, Reason::Silent);
         }
         // The frontend's seed always has a place.
         if self.peers.len() >= self.config.peers_max() && (!is_frontend || self.peers.frontend().is_some()) {
@@ -319,10 +320,14 @@ impl Session {
     pub(super) fn drop_peer(&mut self, now: Duration, key: PeerKey) {
         let source = Source::Peer(key);
         let lost = self.pieces.flights().from(source);
+        let owes = self.owes(key);
         for piece in lost {
             self.give_up(piece, source);
         }
         let Some(peer) = self.peers.remove(key) else { return };
+        if owes {
+            self.contacts.is_mute(now, peer.rest.address.ip());
+        }
         if !peer.is_frontend {
             for piece in peer.have().iter() {
                 self.pieces.count(piece, peer.is_mate, false);
@@ -333,6 +338,16 @@ impl Session {
         if self.is_seed() {
             self.offers.lost(&peer, &self.pieces);
         }
+    }
+
+    /// Whether a peer was asked for something, has let it wait for too long and answered nothing since: if it goes and comes
+    /// again under another name it would be asked anew each time.
+    fn owes(&self, key: PeerKey) -> bool {
+        let Some(peer) = self.peers.get(key).filter(|peer| !peer.is_frontend) else { return false };
+        let waits = |flight: &Flight| {
+            flight.source == Source::Peer(key) && flight.is_overdue && peer.rest.answered_at <= flight.asked_at
+        };
+        peer.rest.silences > 0 || self.pieces.flights().iter().any(waits)
     }
 
     /// What has to be done after something was given up: other sources, other receivers.
