@@ -27,7 +27,7 @@ const CLIENT: &[u8; 8] = b"-LY0001-";
 
 /// What a liar does.
 #[derive(Debug, Clone, Copy)]
-enum Kind {
+pub(crate) enum Kind {
     /// Has everything, and sends bytes of the right length that are wrong.
     Wrong,
     /// Has everything, and never answers.
@@ -47,31 +47,38 @@ enum Kind {
 const KINDS: [Kind; 7] =
     [Kind::Wrong, Kind::Silent, Kind::Trickle, Kind::Stuffed, Kind::Halting, Kind::Giant, Kind::Nonsense];
 
-/// Starts this one; it plays until it is stopped.
-pub(crate) fn start(number: usize, machine: usize, bytes: &Bytes, folder: &Path) -> Result<Process> {
+impl Kind {
+    fn name(self) -> String {
+        format!("{self:?}").to_lowercase()
+    }
+
+    /// One of each name in this list, or so many in turn.
+    pub(crate) fn parse_list(text: &str) -> Result<Vec<Self>> {
+        if let Ok(count) = text.parse() {
+            return Ok(KINDS.into_iter().cycle().take(count).collect());
+        }
+        let named = |name: &str| KINDS.into_iter().find(|kind| kind.name() == name);
+        text.split(',').map(|name| named(name).with_context(|| format!("no liar is called '{name}'"))).collect()
+    }
+}
+
+/// Starts one; it plays until it is stopped.
+pub(crate) fn start(kind: Kind, machine: usize, bytes: &Bytes, folder: &Path) -> Result<Process> {
     let program = std::env::current_exe()?.display().to_string();
     let info_hash = bytes.info_hash()?.to_string();
-    let words = [
-        "netns",
-        "exec",
-        &namespace(machine),
-        &program,
-        WORD,
-        &number.to_string(),
-        &info_hash,
-        &address(machine).to_string(),
-    ]
-    .map(str::to_owned);
-    Ok(Process::start("ip".as_ref(), folder, &format!("liar-{number}"), &words)?)
+    let words =
+        ["netns", "exec", &namespace(machine), &program, WORD, &kind.name(), &info_hash, &address(machine).to_string()]
+            .map(str::to_owned);
+    Ok(Process::start("ip".as_ref(), folder, &format!("liar-{machine}"), &words)?)
 }
 
 /// Plays one where the words say so.
 pub(crate) fn is_one_of_them(words: &[String]) -> Result<bool> {
-    let [word, number, info_hash, own] = words else { return Ok(false) };
+    let [word, kind, info_hash, own] = words else { return Ok(false) };
     if word != WORD {
         return Ok(false);
     }
-    let kind = KINDS[number.parse::<usize>()? % KINDS.len()];
+    let kind = Kind::parse_list(kind)?[0];
     let (info_hash, own): (InfoHash, Ipv4Addr) =
         (InfoHash::parse_hex(info_hash).context("an info-hash")?, own.parse()?);
     let listener = TcpListener::bind((own, PORT))?;

@@ -1,6 +1,8 @@
 //! The cluster on emulated links: `cargo bench --bench cluster -- [--machines N] [--rate R] [--size S] [--runs K]
-//! [--peers rocks,http,aria2,transmission,libtorrent] [--limit SECS] [--output DIR]`, or `-- --pairs K` for one machine
-//! alone beside plain HTTP. With `--liars L` so many machines more are peers that lie, while rocks is measured.
+//! [--packages P] [--peers rocks,http,aria2,transmission,libtorrent] [--limit SECS] [--output DIR]`, or `-- --pairs K` for
+//! one machine alone beside plain HTTP. While rocks is measured: with `--liars L` so many machines more are peers that lie (or those named: `wrong,silent`);
+//! with `--frozen F` so many more stand still from when they have their documents, before the others begin; with
+//! `--installer C` each machine has an installer that takes everything through its proxy over C connections (3, as dnf).
 //!
 //! Builds network namespaces on a bridge, one for the frontend and one a machine, with links limited both ways by tc, and
 //! lets all machines install the same bytes: the real `rocks serve`, `track` and N times `fetch --everything`; then, in
@@ -16,6 +18,7 @@
 #![expect(clippy::print_stdout, reason = "a benchmark's result is what it prints")]
 
 mod cost;
+mod installer;
 mod liars;
 mod lone;
 mod peers;
@@ -25,8 +28,9 @@ mod watcher;
 mod wires;
 
 use anyhow::{Context, Result, bail, ensure};
+use liars::Kind;
 use peers::{Bytes, Peer};
-use race::Finish;
+use race::{Finish, Those};
 use rocks::cluster::{ByteSize, Rate};
 use rocks::draw::{Page, Run, Traffic};
 use std::path::{Path, PathBuf};
@@ -43,7 +47,13 @@ struct Options {
     peers: Vec<Peer>,
     limit: Duration,
     output: PathBuf,
-    liars: usize,
+    liars: Vec<Kind>,
+    /// Machines that stand still.
+    frozen: usize,
+    /// Packages, where it is not as many as usual.
+    packages: Option<usize>,
+    /// Connections of each machine's installer; none without installers.
+    installer: Option<usize>,
     /// Pairs of one machine alone, instead of a race of all.
     pairs: Option<usize>,
 }
@@ -58,7 +68,10 @@ impl Options {
             peers: Peer::ALL.to_vec(),
             limit: Duration::from_secs(300),
             output: ".".into(),
-            liars: 0,
+            liars: Vec::new(),
+            frozen: 0,
+            packages: None,
+            installer: None,
             pairs: None,
         };
         let mut words = words.iter().filter(|word| *word != "--bench");
@@ -72,14 +85,18 @@ impl Options {
                 "--peers" => options.peers = value.split(',').map(Peer::parse).collect::<Result<_>>()?,
                 "--limit" => options.limit = Duration::from_secs(value.parse()?),
                 "--output" => options.output = value.into(),
-                "--liars" => options.liars = value.parse()?,
+                "--liars" => options.liars = Kind::parse_list(value)?,
+                "--frozen" => options.frozen = value.parse()?,
+                "--packages" => options.packages = Some(value.parse()?),
+                "--installer" => options.installer = Some(value.parse()?),
                 "--pairs" => options.pairs = Some(value.parse()?),
                 _ => bail!("'{word}' is no option; they stand at the head of benches/cluster/main.rs"),
             }
         }
-        let hosts = options.machines + options.liars;
+        let hosts = options.machines + options.liars.len() + options.frozen;
         ensure!(options.machines > 0 && hosts <= wires::MACHINES_MAX, "1 to {} machines", wires::MACHINES_MAX);
         ensure!(options.runs >= 1 && options.pairs != Some(0), "at least one run");
+        ensure!(options.installer != Some(0), "an installer has a connection");
         Ok(options)
     }
 }
@@ -131,12 +148,19 @@ impl Row {
             format!("{:.2}", median(self.all.iter().map(|all| all.cpu_secs_per_gb))),
             format!("{peak:.0}"),
             twice.map_or_else(String::new, |twice| format!("{:.2} %", twice * 100.0)),
+            most(self.all.iter().map(|all| all.told_secs)),
+            most(self.all.iter().map(|all| all.waited_secs)),
         ]
     }
 }
 
+/// Seconds at most, of runs that tell.
+fn most(secs: impl Iterator<Item = Option<f64>>) -> String {
+    secs.flatten().reduce(f64::max).map_or_else(String::new, |secs| format!("{secs:.2}"))
+}
+
 /// The table's headings.
-const HEADINGS: [&str; 11] = [
+const HEADINGS: [&str; 13] = [
     "how",
     "one s",
     "all s",
@@ -148,6 +172,8 @@ const HEADINGS: [&str; 11] = [
     "client's CPU s/GB",
     "client's peak MB",
     "came twice",
+    "last Kickstart file s",
+    "installer's longest wait s",
 ];
 
 fn median(values: impl Iterator<Item = f64>) -> f64 {
@@ -161,6 +187,7 @@ fn main() -> Result<()> {
     if race::waits_at_the_gate(&words)?
         || ring::is_a_link_of_it(&words)?
         || liars::is_one_of_them(&words)?
+        || installer::is_one_of_them(&words)?
         || watcher::is_it(&words)?
     {
         return Ok(());
@@ -180,14 +207,14 @@ fn main() -> Result<()> {
 
 fn measure(options: &Options, folder: &Path, interrupted: &AtomicBool) -> Result<()> {
     let Options { machines, rate, size, .. } = options;
-    let bytes = Bytes::make(&folder.join("tree"), *size)?;
+    let bytes = Bytes::make(&folder.join("tree"), *size, options.packages)?;
     if let Some(pairs) = options.pairs {
         let wires = Wires::up(1, 0, *rate)?;
         println!("one machine, a link of {rate} both ways, {}", ByteSize::from_bytes(bytes.total));
         let place = Place { options, bytes: &bytes, wires: &wires, folder, interrupted };
         return lone::pairs(pairs, place.line(), |peer, number| place.run(peer, 1, number));
     }
-    let wires = Wires::up(*machines, options.liars, *rate)?;
+    let wires = Wires::up(*machines, options.liars.len() + options.frozen, *rate)?;
     println!(
         "{machines} machines, links of {rate} both ways, {} each, median of {}",
         ByteSize::from_bytes(bytes.total),
@@ -237,8 +264,9 @@ impl Place<'_> {
         ensure!(!self.interrupted.load(Ordering::Relaxed), "interrupted");
         let folder = self.folder.join(format!("{}-{machines}-{number}", peer.name()));
         std::fs::create_dir(&folder)?;
-        let is_among_liars = peer == Peer::Rocks && machines == self.options.machines;
-        let those = (machines, if is_among_liars { self.wires.liars } else { 0 });
+        let Options { ref liars, frozen, installer, .. } = *self.options;
+        let are_there = peer == Peer::Rocks && machines == self.options.machines;
+        let those = if are_there { Those { machines, liars, frozen, installer } } else { Those::alone(machines) };
         let outcome = race::run(peer, those, self.bytes, self.wires, &folder, self.options.limit, self.interrupted);
         let removed = std::fs::remove_dir_all(&folder);
         let outcome = outcome.with_context(|| format!("{}, {machines} machines", peer.told()))?;

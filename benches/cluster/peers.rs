@@ -19,6 +19,9 @@ use std::time::{Duration, Instant};
 const ROCKS: &str = env!("CARGO_BIN_EXE_rocks");
 /// The libtorrent client.
 const LIBTORRENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/cluster/lt_peer.py");
+/// Where a machine's installer asks, and for what.
+pub(crate) const DOOR: &str = "127.0.0.1:8000";
+pub(crate) const DISTRIBUTION: &str = "bench";
 /// How long a daemon may take to answer.
 const READY: Duration = Duration::from_secs(20);
 /// How long a stock seeder gets to check its data and find the tracker.
@@ -38,15 +41,18 @@ pub(crate) enum Peer {
 pub(crate) struct Bytes {
     pub(crate) total: u64,
     tree: PathBuf,
-    files: Vec<(String, u64)>,
+    /// All files in the order of their names, with their lengths.
+    pub(crate) files: Vec<(String, u64)>,
     torrent: PathBuf,
     cluster: PathBuf,
 }
 
 impl Bytes {
     /// Makes them in a new folder.
-    pub(crate) fn make(tree: &Path, size: ByteSize) -> Result<Self> {
-        make_distribution(tree, &DistributionSpec { bytes: size.bytes(), ..DistributionSpec::default() })?;
+    pub(crate) fn make(tree: &Path, size: ByteSize, packages: Option<usize>) -> Result<Self> {
+        let usual = DistributionSpec::default();
+        let packages = packages.unwrap_or(usual.packages);
+        make_distribution(tree, &DistributionSpec { bytes: size.bytes(), packages, ..usual })?;
         let mut files = Vec::new();
         walk(tree, tree, &mut files)?;
         let torrent = tree.with_extension("torrent");
@@ -62,7 +68,7 @@ impl Bytes {
     /// The swarm of the rocks cluster, once that is made.
     pub(crate) fn info_hash(&self) -> Result<InfoHash> {
         let store = Store::open(&self.cluster)?;
-        let metainfo = store.read(|reader| reader.metainfo(&DistributionName::parse("bench").expect("a name")))?;
+        let metainfo = store.read(|reader| reader.metainfo(&DistributionName::parse(DISTRIBUTION).expect("a name")))?;
         Ok(Metainfo::parse(&metainfo.context("it was published")?)?.info_hash())
     }
 
@@ -74,7 +80,7 @@ impl Bytes {
             writeln!(csv, "compute-0-{machine},compute,0,{machine},02:00:0a:01:{high:02x}:{low:02x},{address}")?;
         }
         self.rocks(&["add-host", "--from", "-"], &csv)?;
-        self.rocks(&["add-distribution", "bench", &self.tree.display().to_string(), "--release", "rhel9"], "")
+        self.rocks(&["add-distribution", DISTRIBUTION, &self.tree.display().to_string(), "--release", "rhel9"], "")
     }
 
     /// Runs one command on the cluster.
@@ -90,6 +96,11 @@ impl Bytes {
     fn parent(&self) -> &Path {
         self.tree.parent().expect("the tree is in our folder")
     }
+}
+
+/// Where a machine of ours whose home this is writes its Kickstart file.
+pub(crate) fn kickstart(home: &Path) -> PathBuf {
+    home.join("ks.cfg")
 }
 
 fn walk(root: &Path, folder: &Path, files: &mut Vec<(String, u64)>) -> Result<()> {
@@ -198,11 +209,10 @@ impl Peer {
         let path = |path: &Path| path.display().to_string();
         Ok(match self {
             Self::Rocks => {
-                let (cache, kickstart, done) = (path(&home.join("cache")), path(&home.join("ks.cfg")), path(done));
+                let (cache, kickstart, done) = (path(&home.join("cache")), path(&kickstart(home)), path(done));
                 let words = [ROCKS, "fetch", "--frontend", "http://10.1.1.1", "--everything", "--cache", &cache];
                 let bind = address(machine).to_string();
-                let rest =
-                    ["--kickstart", &kickstart, "--summary", &done, "--bind", &bind, "--proxy", "127.0.0.1:8000"];
+                let rest = ["--kickstart", &kickstart, "--summary", &done, "--bind", &bind, "--proxy", DOOR];
                 words.iter().chain(&rest).map(|&word| word.to_owned()).collect()
             }
             Self::Http => {

@@ -2,7 +2,9 @@
 //! the same moment, until the last has everything.
 
 use crate::cost::Cost;
-use crate::peers::{Bytes, Peer};
+use crate::installer::Installer;
+use crate::liars::Kind;
+use crate::peers::{Bytes, Peer, kickstart};
 use crate::wires::{FRONTEND, Wires, namespace};
 use anyhow::{Context, Result, bail, ensure};
 use rocks::demo::process::{Process, stop};
@@ -20,6 +22,28 @@ const WORD: &str = "--gate";
 const LOOK: Duration = Duration::from_millis(5);
 /// How often the frontend's counter is read.
 const SAMPLE: Duration = Duration::from_millis(200);
+
+/// How long a machine that is to stand still may take until it has its documents.
+const FREEZES: Duration = Duration::from_secs(30);
+
+/// Who is there in a run.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Those<'a> {
+    pub(crate) machines: usize,
+    /// Peers that lie.
+    pub(crate) liars: &'a [Kind],
+    /// Machines that stand still from when they have their documents, before the others begin.
+    pub(crate) frozen: usize,
+    /// The connections of each machine's installer.
+    pub(crate) installer: Option<usize>,
+}
+
+impl Those<'_> {
+    /// Machines, and nobody else.
+    pub(crate) fn alone(machines: usize) -> Self {
+        Self { machines, liars: &[], frozen: 0, installer: None }
+    }
+}
 
 /// How a run ended.
 pub(crate) enum Finish {
@@ -44,6 +68,10 @@ pub(crate) struct Outcome {
     pub(crate) peak_bytes: u64,
     /// Of what clients wanted, the share that came a second time; none of clients that do not tell.
     pub(crate) twice_share: Option<f64>,
+    /// When the last machine of ours had its documents and its Kickstart file.
+    pub(crate) told_secs: Option<f64>,
+    /// The longest that an installer waited for a byte.
+    pub(crate) waited_secs: Option<f64>,
     /// What clients said of peers that lie, and how often.
     pub(crate) told: BTreeMap<String, usize>,
     pub(crate) finish: Finish,
@@ -52,23 +80,32 @@ pub(crate) struct Outcome {
 /// Runs it.
 pub(crate) fn run(
     peer: Peer,
-    (machines, liars): (usize, usize),
+    those: Those<'_>,
     bytes: &Bytes,
     wires: &Wires,
     folder: &Path,
     limit: Duration,
     interrupted: &AtomicBool,
 ) -> Result<Outcome> {
-    let mut daemons = peer.start_daemons(wires.machines + wires.liars, bytes, folder)?;
-    for number in 0..liars {
-        daemons.push(crate::liars::start(number, wires.machines + number, bytes, folder)?);
+    let Those { machines, liars, frozen, installer } = those;
+    let mut daemons = peer.start_daemons(wires.machines + wires.others, bytes, folder)?;
+    for number in 0..frozen {
+        daemons.push(freeze(peer, wires.machines + liars.len() + number, bytes, folder)?);
+    }
+    for (number, kind) in liars.iter().enumerate() {
+        daemons.push(crate::liars::start(*kind, wires.machines + number, bytes, folder)?);
     }
     let gate_file = folder.join("gate");
     let gate = File::create(&gate_file)?;
     gate.lock()?;
-    let mut clients = Vec::new();
+    let (mut clients, mut installers) = (Vec::new(), Vec::new());
     for machine in 0..machines {
-        clients.push(Runner::start(peer, machine, bytes, folder, &gate_file)?);
+        let client = Runner::start(peer, machine, bytes, folder, &gate_file)?;
+        if let Some(connections) = installer {
+            let kickstart = kickstart(&client.folder);
+            installers.push(Installer::start(machine, connections, bytes, &client.folder, &kickstart)?);
+        }
+        clients.push(client);
     }
     // All of them reach the gate; then it opens for all at once.
     std::thread::sleep(Duration::from_millis(300 + 10 * machines as u64));
@@ -117,10 +154,43 @@ pub(crate) fn run(
         }
         _ => None,
     };
+    let told_secs = clients.iter().filter_map(|client| client.told_secs(start)).reduce(f64::max);
+    let waited_secs = match finish {
+        Finish::Complete => installers.iter_mut().map(Installer::waited).collect::<Result<Vec<_>>>()?,
+        Finish::Stopped { .. } => Vec::new(),
+    };
+    let waited_secs = waited_secs.into_iter().reduce(f64::max);
     let told = crate::liars::told_of(clients.iter().map(|client| client.folder.clone()));
     stop(&mut clients.into_iter().map(|client| client.process).collect());
     stop(&mut daemons);
-    Ok(Outcome { secs, frontend_bytes, samples, busy_share, cpu_secs_per_gb, peak_bytes, twice_share, told, finish })
+    Ok(Outcome {
+        secs,
+        frontend_bytes,
+        samples,
+        busy_share,
+        cpu_secs_per_gb,
+        peak_bytes,
+        twice_share,
+        told_secs,
+        waited_secs,
+        told,
+        finish,
+    })
+}
+
+/// A machine that has its documents and does nothing any more; its system takes connections all the same.
+fn freeze(peer: Peer, machine: usize, bytes: &Bytes, folder: &Path) -> Result<Process> {
+    let gate = folder.join("open");
+    File::create(&gate)?;
+    let client = Runner::start(peer, machine, bytes, folder, &gate)?;
+    let begun = Instant::now();
+    while !kickstart(&client.folder).exists() {
+        ensure!(begun.elapsed() < FREEZES, "machine {machine} does not come to its documents");
+        std::thread::sleep(LOOK);
+    }
+    let pid = i32::try_from(client.process.id()).ok().and_then(rustix::process::Pid::from_raw);
+    rustix::process::kill_process(pid.context("it has a number")?, rustix::process::Signal::STOP)?;
+    Ok(client.process)
 }
 
 /// One machine's client.
@@ -150,6 +220,12 @@ impl Runner {
         let summary: serde_json::Value = serde_json::from_slice(&std::fs::read(&self.done_file)?)?;
         let bytes = |name: &str| summary[name].as_u64().with_context(|| format!("the summary has no '{name}'"));
         Ok(bytes("frontend_bytes")? + bytes("peer_bytes")?)
+    }
+
+    /// When a machine of ours had its Kickstart file, and so all its documents.
+    fn told_secs(&self, start: SystemTime) -> Option<f64> {
+        let written = std::fs::metadata(kickstart(&self.folder)).and_then(|file| file.modified()).ok()?;
+        Some(written.duration_since(start).unwrap_or_default().as_secs_f64())
     }
 
     /// Whether it has everything by now; the moment is that of its file.

@@ -22,9 +22,9 @@ const QUEUE: &str = "50ms";
 
 /// The net; there can be one at a time.
 pub(crate) struct Wires {
-    /// Those that race; liars have the numbers behind them.
+    /// Those that race; others have the numbers behind them.
     pub(crate) machines: usize,
-    pub(crate) liars: usize,
+    pub(crate) others: usize,
     pub(crate) rate: Rate,
 }
 
@@ -50,8 +50,8 @@ fn run(words: &[&str]) -> Result<String> {
 
 impl Wires {
     /// Builds the net, in the place of one that an earlier run may have left.
-    pub(crate) fn up(machines: usize, liars: usize, rate: Rate) -> Result<Self> {
-        let wires = Self { machines, liars, rate };
+    pub(crate) fn up(machines: usize, others: usize, rate: Rate) -> Result<Self> {
+        let wires = Self { machines, others, rate };
         clear();
         // The kernel counts the neighbours of all namespaces together: a mesh of 128 has more than 16,000.
         for (threshold, entries) in [(1, 65_536), (2, 131_072), (3, 262_144)] {
@@ -62,7 +62,7 @@ impl Wires {
         run(&["ip", "-n", SWITCH, "link", "add", "br0", "type", "bridge"])?;
         run(&["ip", "-n", SWITCH, "link", "set", "br0", "up"])?;
         wires.host(FRONTEND, "frontend", FRONTEND_ADDRESS)?;
-        for machine in 0..machines + liars {
+        for machine in 0..machines + others {
             wires.host(&namespace(machine), &format!("port{machine}"), address(machine))?;
         }
         Ok(wires)
