@@ -89,6 +89,17 @@ fn a_scenario_without_sense_is_refused() {
     assert!(run(&spread, &mut |_| {}).is_err());
 }
 
+#[test]
+fn few_machines_on_fast_links_do_not_wait_for_words() {
+    for (machines, megabytes) in [(2, 40), (4, 40), (16, 40)] {
+        let mut fast = scenario(machines, megabytes);
+        (fast.link, fast.frontend_link) =
+            (Rate::from_bytes_per_sec(125_000_000), Rate::from_bytes_per_sec(125_000_000));
+        let outcome = outcome(&fast);
+        assert!(outcome.ratio <= 1.25 && outcome.copies <= 1.05, "{outcome:?}");
+    }
+}
+
 /// An installation in which all sorts of things go wrong, by seed value.
 fn faulty(seed_value: u64) -> Scenario {
     let mut random = Generator::new(seed_value);

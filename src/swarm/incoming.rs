@@ -102,12 +102,16 @@ impl Session {
 
     fn count_in(&mut self, now: Duration, key: PeerKey, piece: PieceIndex, is_mate: bool) {
         self.pieces.count(piece, is_mate, true);
-        if self.is_seed()
-            && self.offers.had(now, piece, key, self.pieces.availability(piece))
+        if !self.is_seed() {
+            return;
+        }
+        if self.offers.had(now, piece, key, self.pieces.availability(piece))
             && let Some(peer) = self.peers.get_mut(key)
         {
             peer.rest.offers.remove(&piece);
             self.offers.wants_changed();
+        }
+        if self.offers.may_have_more() {
             self.offer(now);
         }
     }

@@ -11,8 +11,10 @@ use super::session::Session;
 use crate::torrent::PieceIndex;
 use std::time::Duration;
 
-/// The frontend hears of pieces that few have after this time: it has to know that they are not lost. Of others after
-/// this time, many at once: each word of a machine costs an acknowledgement on the link that feeds everybody.
+/// The frontend hears of pieces that few have after so many times the time between two pieces, and this time at most: it has
+/// to know that they are not lost, and gives more to who says that it has what it got. Of others after the second time,
+/// many at once: each word of a machine costs an acknowledgement on the link that feeds everybody.
+const FRONTEND_SOON_GAPS: u32 = 10;
 const FRONTEND_SOON: Duration = Duration::from_millis(100);
 const FRONTEND_LATER: Duration = Duration::from_secs(1);
 /// A piece that so many peers have is common.
@@ -43,7 +45,8 @@ impl Session {
             && let Some(frontend) = self.peers.get_mut(key)
         {
             frontend.rest.untold.push(piece);
-            let due = now + if is_common { FRONTEND_LATER } else { FRONTEND_SOON };
+            let soon = (self.pace.gap() * FRONTEND_SOON_GAPS).min(FRONTEND_SOON);
+            let due = now + if is_common { FRONTEND_LATER } else { soon };
             self.news.frontend_at = Some(self.news.frontend_at.map_or(due, |at| at.min(due)));
         }
         // A mate asks outside the rack for what it knows of no mate; a stock client may drop who tells late.

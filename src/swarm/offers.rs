@@ -152,6 +152,8 @@ impl Offers {
         if let Some(offer) = self.out.get(&piece) {
             if offer.is_sent {
                 self.echoes.echoed(offer.peer, peer, now.saturating_sub(offer.since));
+                // Who says so may take more.
+                self.is_exhausted = false;
             }
             is_void = offer.peer == peer && !offer.is_sent && !offer.is_requested;
             if offer.is_sent || is_void {
@@ -163,6 +165,11 @@ impl Offers {
             self.echoes.claimed(now, piece, peer, claims);
         }
         is_void
+    }
+
+    /// Whether something may be left to offer, as far as is known.
+    pub(super) fn may_have_more(&self) -> bool {
+        !self.is_exhausted
     }
 
     /// What a peer wants has changed.
