@@ -306,6 +306,7 @@ impl Client {
         request: &[u8],
     ) -> std::io::Result<Answer<'_>> {
         within(stall, stream.write_all(request)).await?;
+        within(stall, stream.flush()).await?;
         let mut buffer = BytesMut::with_capacity(READ_BYTES);
         loop {
             let read = within(stall, stream.read_buf(&mut buffer)).await?;

@@ -126,6 +126,7 @@ impl Way<'_> {
                 stream @ Stream::Tls(_) => {
                     stream.write_all(before).await?;
                     stream.write_all(now).await?;
+                    stream.flush().await?; // where the link is full the end of it is still with TLS
                     self.lease.limits(STALL_SECS_MAX);
                 }
             }
@@ -161,6 +162,7 @@ impl Way<'_> {
                         self.lease.limits(STALL_SECS_MAX);
                         from += now as u64;
                     }
+                    stream.flush().await?;
                 }
             }
             self.count(step);

@@ -1,8 +1,10 @@
 //! What clients may send that no client of ours does.
 
+use super::client::{Client, Origin};
 use super::server::{self, HEAD_BYTES_MAX, Options};
 use super::{Request, Response, Service};
 use crate::net::log::Log;
+use crate::net::rate::Bucket;
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::Arc;
@@ -138,4 +140,35 @@ async fn resting_and_unfinished_connections_do_not_delay_the_end() {
         })
     });
     assert!(ended.await.expect("no panic"), "every connection was closed");
+}
+
+/// Answers with so many bytes.
+struct Long(usize);
+
+impl Service for Long {
+    async fn call(&self, _: Request) -> Response {
+        Response::new(200, "text/plain", vec![b'x'; self.0])
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_end_of_an_answer_over_tls_comes_to_who_reads_slowly() {
+    const BYTES: usize = 1 << 20;
+    let folder = tempfile::tempdir().expect("a folder");
+    let keys = crate::trust::Keys::open_or_create(folder.path(), crate::net::since_1970()).expect("keys");
+    let listener = server::listen("127.0.0.1:0".parse().expect("an address")).expect("a port");
+    let at = listener.local_addr().expect("bound");
+    // Its connections have as much: the last of it finds no room in the kernel.
+    socket2::SockRef::from(&listener).set_send_buffer_size(16 << 10).expect("a short queue");
+    let tls = Some(crate::net::tls::acceptor(&keys, at).expect("TLS"));
+    let (stop, stopped) = watch::channel(false);
+    let options = Options { upload: None, has_threads: true, tls, log: Log::silent(), stop: stopped };
+    let serving = tokio::spawn(server::serve(listener, Arc::new(Long(BYTES)), options));
+    let (origin, _) = Origin::parse(&format!("https://{at}/")).expect("a URL");
+    let config = crate::net::tls::Believer::new(None).config().expect("a configuration");
+    let slow = Some(Arc::new(Bucket::new(4 << 20)));
+    let client = Client::new(origin, None).with_tls(Some(config)).with_download(slow);
+    assert_eq!(client.get_whole("/", &[]).await.expect("all of it").len(), BYTES);
+    stop.send(true).expect("it serves");
+    serving.await.expect("it ends");
 }
