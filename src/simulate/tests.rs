@@ -21,6 +21,16 @@ fn one_machine_alone_costs_no_more_than_plain_http() {
 }
 
 #[test]
+fn one_machine_alone_does_not_wait_for_what_only_others_would_want() {
+    for appliances in [2, 4, 20] {
+        let mut alone = scenario(1, 40);
+        alone.appliances = appliances;
+        let outcome = outcome(&alone);
+        assert!(outcome.one_secs <= 1.02 * outcome.http_one_secs, "{appliances} appliances: {outcome:?}");
+    }
+}
+
+#[test]
 fn a_faster_frontend_does_not_outrun_one_machine() {
     for times in [2, 4, 10] {
         let mut fast = scenario(1, 40);

@@ -152,6 +152,7 @@ impl Session {
                 let is_seed = self.is_seed();
                 if let Some(peer) = self.peers.get_mut(key).filter(|_| is_seed) {
                     peer.rest.want = Some(want);
+                    self.take_back_unwanted(key);
                     self.offers.wants_changed();
                     self.offer(now);
                 }

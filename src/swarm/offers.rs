@@ -290,6 +290,20 @@ impl Session {
         self.say(key, Message::Have(piece.get()));
     }
 
+    /// Takes back what a machine was offered before it said what it wants, and does not want: it would never ask for that, and
+    /// until that is certain nothing else would be offered in its place.
+    pub(super) fn take_back_unwanted(&mut self, key: PeerKey) {
+        let Some(peer) = self.peers.get_mut(key) else { return };
+        let is_void = |(piece, offer): &(&PieceIndex, &Offer)| {
+            offer.peer == key && !offer.is_sent && !offer.is_requested && !peer.lacks(**piece)
+        };
+        let void: Vec<PieceIndex> = self.offers.out.iter().filter(is_void).map(|(piece, _)| *piece).collect();
+        for piece in void {
+            peer.rest.offers.remove(&piece);
+            self.offers.withdraw(piece, &self.pieces);
+        }
+    }
+
     /// What a machine asked for and nobody has. It goes to that machine if it has no more than its share on its way, else
     /// to the next in turn: all who lack it wait for it, and many new pieces with one machine have one way out.
     fn next_ask(&mut self, now: Duration, window: usize) -> Option<(PeerKey, PieceIndex)> {

@@ -312,7 +312,7 @@ fn a_seed_offers_each_piece_once_and_nothing_that_nobody_wants() {
         bench.say(peer, Message::Extended { id: 0, payload: ours() });
         bench.say(peer, Message::Extended { id: 1, payload: want.to_bytes() });
     }
-    // The first peer was offered piece 0 before it told what it wants.
+    // Each peer may have been offered piece 0 before it told what it wants.
     let mut offered: Vec<u32> = Vec::new();
     for _ in 0..100 {
         let offers: Vec<(PeerKey, Message)> = std::mem::take(&mut bench.said);
@@ -330,7 +330,7 @@ fn a_seed_offers_each_piece_once_and_nothing_that_nobody_wants() {
     offered.sort_unstable();
     let wanted: Vec<u32> = (1..PIECES).collect();
     assert_eq!(offered.iter().filter(|piece| **piece > 0).copied().collect::<Vec<_>>(), wanted);
-    assert!(offered.iter().filter(|piece| **piece == 0).count() <= 1);
+    assert!(offered.iter().filter(|piece| **piece == 0).count() <= peers.len());
     assert!(bench.closed.is_empty(), "{:?}", bench.closed);
 }
 
