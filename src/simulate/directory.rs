@@ -18,15 +18,17 @@ pub(super) struct Directory {
     tracker: Tracker,
     installing: Vec<bool>,
     racks: Vec<Option<u32>>,
+    appliances: u32,
 }
 
 impl Directory {
     pub(super) fn new(scenario: &Scenario, network: &Network) -> Self {
         let mut tracker = Tracker::new(scenario.seed_value);
         let racks: Vec<Option<u32>> = (0..=scenario.machines).map(|node| network.rack(node)).collect();
-        tracker.set_hosts((1..=scenario.machines).map(|node| host(node, racks[node as usize], true)));
+        tracker
+            .set_hosts((1..=scenario.machines).map(|node| host(node, racks[node as usize], scenario.appliances, true)));
         let installing = (0..=scenario.machines).map(|node| node != FRONTEND).collect();
-        Self { tracker, installing, racks }
+        Self { tracker, installing, racks, appliances: scenario.appliances }
     }
 
     /// Announces for a machine. What comes back is whom it may connect to and when to announce again, nothing where
@@ -65,11 +67,12 @@ impl Directory {
     /// A machine is installed and no longer in any swarm.
     pub(super) fn left(&mut self, node: u32) {
         self.installing[node as usize] = false;
-        self.tracker.host_changed(host(node, self.racks[node as usize], false));
+        self.tracker.host_changed(host(node, self.racks[node as usize], self.appliances, false));
     }
 }
 
-fn host(node: u32, rack: Option<u32>, installing: bool) -> TrackedHost {
+fn host(node: u32, rack: Option<u32>, appliances: u32, installing: bool) -> TrackedHost {
     let (name, seed) = (format!("compute-{node}"), Some(address(FRONTEND)));
-    TrackedHost { name, addresses: vec![address(node).ip()], rack, installing, seed }
+    let appliance = format!("appliance-{}", (node - 1) % appliances);
+    TrackedHost { name, addresses: vec![address(node).ip()], rack, appliance, installing, seed }
 }

@@ -110,6 +110,15 @@ fn few_machines_on_fast_links_do_not_wait_for_words() {
     }
 }
 
+#[test]
+fn machines_of_many_appliances_get_what_only_they_want_from_each_other() {
+    let mut many = scenario(64, 12);
+    (many.appliances, many.overlap) = (8, 0.8);
+    let outcome = outcome(&many);
+    // What all of them want together takes 2.4 times as long as one set.
+    assert!(outcome.all_secs <= 1.25 * 2.4 * outcome.http_one_secs && outcome.copies <= 1.05, "{outcome:?}");
+}
+
 /// An installation in which all sorts of things go wrong, by seed value.
 fn faulty(seed_value: u64) -> Scenario {
     let mut random = Generator::new(seed_value);

@@ -13,6 +13,8 @@ pub struct TrackedHost {
     pub addresses: Vec<IpAddr>,
     /// The rack it stands in; hosts without one count as standing in one rack.
     pub rack: Option<u32>,
+    /// What it becomes: hosts of one appliance want the same.
+    pub appliance: String,
     /// Whether it is installing now.
     pub installing: bool,
     /// Where the frontend's seed listens, as this host reaches it.
@@ -24,6 +26,8 @@ pub struct TrackedHost {
 pub(super) struct HostEntry {
     pub(super) name: Box<str>,
     pub(super) rack: Option<u32>,
+    /// The number of its appliance.
+    pub(super) appliance: u32,
     pub(super) installing: bool,
     pub(super) seed: Option<SocketAddr>,
     /// The swarms it is in.
@@ -40,6 +44,8 @@ pub(super) struct Hosts {
     by_name: HashMap<Box<str>, u32>,
     by_address: HashMap<IpAddr, u32>,
     free: Vec<u32>,
+    /// A number for each appliance that any host ever was: an administrator defines few.
+    appliances: HashMap<Box<str>, u32>,
 }
 
 /// Hosts that leave their swarms, with those swarms.
@@ -130,10 +136,13 @@ impl Hosts {
 
     fn put(&mut self, host: TrackedHost, dropped: &mut Dropped) -> u32 {
         let addresses: Box<[IpAddr]> = host.addresses.iter().map(IpAddr::to_canonical).collect();
+        let next = self.appliances.len() as u32;
+        let appliance = *self.appliances.entry(host.appliance.into()).or_insert(next);
         let number = match self.by_name.get(&*host.name) {
             Some(&number) => {
                 let entry = &mut self.entries[number as usize];
-                let moved = entry.rack != host.rack || entry.addresses.iter().any(|ip| !addresses.contains(ip));
+                let moved = (entry.rack, entry.appliance) != (host.rack, appliance)
+                    || entry.addresses.iter().any(|ip| !addresses.contains(ip));
                 if !entry.swarms.is_empty() && (moved || !host.installing) {
                     dropped.push((number, entry.swarms.clone()));
                 }
@@ -141,6 +150,7 @@ impl Hosts {
                     entry.reports = 0;
                 }
                 (entry.rack, entry.installing, entry.seed) = (host.rack, host.installing, host.seed);
+                entry.appliance = appliance;
                 entry.addresses = addresses;
                 number
             }
@@ -148,7 +158,9 @@ impl Hosts {
                 let name: Box<str> = host.name.into();
                 let TrackedHost { rack, installing, seed, .. } = host;
                 let swarms = Vec::new();
-                let entry = HostEntry { name: name.clone(), rack, installing, seed, swarms, addresses, reports: 0 };
+                let name_too = name.clone();
+                let entry =
+                    HostEntry { name: name_too, rack, appliance, installing, seed, swarms, addresses, reports: 0 };
                 let number = match self.free.pop() {
                     Some(number) => {
                         self.entries[number as usize] = entry;

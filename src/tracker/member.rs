@@ -19,6 +19,7 @@ pub(super) struct Pointer {
 pub(super) struct Member {
     pub(super) host: u32,
     pub(super) rack: Option<u32>,
+    pub(super) appliance: u32,
     pub(super) peer_id: PeerId,
     v4: Option<SocketAddrV4>,
     v6: Option<(Ipv6Addr, u16)>,
@@ -35,16 +36,18 @@ pub(super) struct Member {
     pub(super) in_degree: u16,
     /// How often anybody was pointed at it.
     pub(super) handed_out: u32,
-    /// Where it stands in the swarm's row of all, and in that of its rack.
+    /// Where it stands in the swarm's row of all, and in those of its rack and its appliance.
     pub(super) place: u32,
     pub(super) rack_place: u32,
+    pub(super) appliance_place: u32,
 }
 
 impl Member {
-    pub(super) fn new(host: u32, rack: Option<u32>, peer_id: PeerId) -> Self {
+    pub(super) fn new(host: u32, rack: Option<u32>, appliance: u32, peer_id: PeerId) -> Self {
         Self {
             host,
             rack,
+            appliance,
             peer_id,
             v4: None,
             v6: None,
@@ -57,6 +60,7 @@ impl Member {
             handed_out: 0,
             place: 0,
             rack_place: 0,
+            appliance_place: 0,
         }
     }
 

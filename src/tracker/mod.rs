@@ -26,6 +26,9 @@ use swarm::Swarm;
 pub const RACK_PEERS_MAX: usize = 16;
 /// How many peers of other racks a peer is pointed at.
 pub const OTHER_PEERS_MAX: usize = 8;
+/// How many peers of its own appliance a peer is pointed at, at least, where others are in the swarm too: what only they want
+/// comes from nobody else, and of a few among many hardly two would meet.
+pub const APPLIANCE_PEERS_MIN: usize = 6;
 /// No more peers are pointed at one peer.
 pub const IN_DEGREE_MAX: u16 = 32;
 /// The most swarms there are.
@@ -133,10 +136,10 @@ impl Tracker {
         if !entry.installing {
             return Err(Refusal::NotInstalling { host: entry.name.to_string() });
         }
-        let (rack, seed) = (entry.rack, entry.seed);
+        let (rack, appliance, seed) = (entry.rack, entry.appliance, entry.seed);
         self.make_room(host, &announce.info_hash)?;
         let swarm = self.swarms.entry(announce.info_hash).or_default();
-        let slot = swarm.enter(now, host, rack, from, announce);
+        let slot = swarm.enter(now, host, (rack, appliance), from, announce);
         for bad in &announce.bad_peers {
             let target = self.hosts.at(bad.ip().to_canonical()).filter(|target| *target != host);
             if let Some(target) = target.filter(|_| self.hosts.is_believed(host))
@@ -145,7 +148,7 @@ impl Tracker {
                 self.hosts.count_report(host);
             }
         }
-        let mut peers: Vec<NamedPeer> = Vec::with_capacity(1 + RACK_PEERS_MAX + OTHER_PEERS_MAX);
+        let mut peers: Vec<NamedPeer> = Vec::with_capacity(1 + APPLIANCE_PEERS_MIN + RACK_PEERS_MAX + OTHER_PEERS_MAX);
         // The frontend's seed comes first, so that it is there however few peers are wanted.
         peers.extend(seed.filter(|_| announce.left_bytes > 0).map(NamedPeer::from));
         let limit = announce.peers_wanted.map_or(usize::MAX, |wanted| wanted as usize);

@@ -5,7 +5,7 @@
 
 use super::member::{Member, Pointer};
 use super::random::Random;
-use super::{OTHER_PEERS_MAX, RACK_PEERS_MAX};
+use super::{APPLIANCE_PEERS_MIN, OTHER_PEERS_MAX, RACK_PEERS_MAX};
 use crate::wire::{Announce, Event, NamedPeer, ScrapeEntry};
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
@@ -23,15 +23,34 @@ struct Slot {
     member: Option<Member>,
 }
 
+/// Whom new pointers go to.
+#[derive(Debug, Clone, Copy)]
+enum Row {
+    Appliance(u32),
+    Rack(Option<u32>),
+    OtherRacks(Option<u32>),
+}
+
+impl Row {
+    fn has(self, member: &Member) -> bool {
+        match self {
+            Self::Appliance(appliance) => member.appliance == appliance,
+            Self::Rack(rack) => member.rack == rack,
+            Self::OtherRacks(rack) => member.rack != rack,
+        }
+    }
+}
+
 /// The peers of one swarm.
 #[derive(Debug, Default)]
 pub(super) struct Swarm {
     slots: Vec<Slot>,
     free: Vec<u32>,
     by_host: HashMap<u32, u32>,
-    /// All peers, and those of each rack, in no order.
+    /// All peers, and those of each rack and of each appliance, in no order.
     all: Vec<u32>,
     racks: BTreeMap<Option<u32>, Vec<u32>>,
+    appliances: BTreeMap<u32, Vec<u32>>,
     complete: u32,
     downloaded: u32,
 }
@@ -51,7 +70,7 @@ impl Swarm {
         &mut self,
         now: Duration,
         host: u32,
-        rack: Option<u32>,
+        (rack, appliance): (Option<u32>, u32),
         from: IpAddr,
         announce: &Announce,
     ) -> u32 {
@@ -61,7 +80,7 @@ impl Swarm {
         }
         let slot = match self.by_host.get(&host) {
             Some(&slot) => slot,
-            None => self.add(Member::new(host, rack, announce.peer_id)),
+            None => self.add(Member::new(host, rack, appliance, announce.peer_id)),
         };
         let Some(member) = &mut self.slots[slot as usize].member else { return slot };
         let was_complete = member.complete;
@@ -112,24 +131,25 @@ impl Swarm {
         named: &mut Vec<NamedPeer>,
     ) {
         let Some(member) = &mut self.slots[slot as usize].member else { return };
-        let (rack, complete, ours) = (member.rack, member.complete, member.peer_id.is_rocks());
+        let (rack, appliance) = (member.rack, member.appliance);
+        let (complete, ours) = (member.complete, member.peer_id.is_rocks());
         let mut neighbours = std::mem::take(&mut member.neighbours);
-        let mut near = 0;
-        neighbours.retain(|pointer| match self.pointed(*pointer) {
-            Some(member) if member.is_listed() => {
-                near += usize::from(member.rack == rack);
-                true
-            }
-            // Who has left forgot its in-degree with the place; who is no longer listed is not pointed at again.
-            _ => false,
-        });
+        // Who has left forgot its in-degree with the place; who is no longer listed is not pointed at again.
+        neighbours.retain(|pointer| self.pointed(*pointer).is_some_and(Member::is_listed));
+        let alike = self.appliances.get(&appliance).map_or(0, Vec::len);
+        if alike < self.all.len() {
+            let found = self.count(&neighbours, Row::Appliance(appliance));
+            let wanted = APPLIANCE_PEERS_MIN.min(limit).saturating_sub(found).min(alike.saturating_sub(1 + found));
+            self.choose(slot, Row::Appliance(appliance), complete, wanted, random, &mut neighbours);
+        }
+        let near = self.count(&neighbours, Row::Rack(rack));
         let far = neighbours.len() - near;
         let rack_mates = self.racks.get(&rack).map_or(0, Vec::len);
         let wanted_near = RACK_PEERS_MAX.min(limit).saturating_sub(near).min(rack_mates.saturating_sub(1 + near));
         let others = (self.all.len() - rack_mates).saturating_sub(far);
         let wanted_far = OTHER_PEERS_MAX.min(limit).saturating_sub(far).min(others);
-        self.choose(slot, rack, complete, true, wanted_near, random, &mut neighbours);
-        self.choose(slot, rack, complete, false, wanted_far, random, &mut neighbours);
+        self.choose(slot, Row::Rack(rack), complete, wanted_near, random, &mut neighbours);
+        self.choose(slot, Row::OtherRacks(rack), complete, wanted_far, random, &mut neighbours);
         // Who needs nothing is of no use to who needs nothing. Our machines come for what they need; stock clients may
         // not be able to (transmission tries uTP first), so our complete machines go to them.
         let useful = neighbours.iter().filter_map(|pointer| self.pointed(*pointer));
@@ -140,14 +160,17 @@ impl Swarm {
         }
     }
 
-    /// Adds pointers to peers of the rack, or of other racks.
-    #[expect(clippy::too_many_arguments, reason = "the parts of one peer, which is borrowed meanwhile")]
+    /// How many of those pointed at are of a row.
+    fn count(&self, pointers: &[Pointer], row: Row) -> usize {
+        pointers.iter().filter_map(|pointer| self.pointed(*pointer)).filter(|member| row.has(member)).count()
+    }
+
+    /// Adds pointers to peers of a row.
     fn choose(
         &mut self,
         slot: u32,
-        rack: Option<u32>,
+        row: Row,
         complete: bool,
-        near: bool,
         wanted: usize,
         random: &mut Random,
         neighbours: &mut Vec<Pointer>,
@@ -155,12 +178,17 @@ impl Swarm {
         if wanted == 0 {
             return;
         }
-        let row = if near { self.racks.get(&rack).unwrap_or(&self.all) } else { &self.all };
+        let members = match row {
+            Row::Appliance(appliance) => self.appliances.get(&appliance),
+            Row::Rack(rack) => self.racks.get(&rack),
+            Row::OtherRacks(_) => None,
+        };
+        let members = members.unwrap_or(&self.all);
         let mut candidates: Vec<(u32, u32, u32)> = Vec::with_capacity(CANDIDATES_MAX);
         let mut consider = |candidate: u32, random: &mut Random| {
             let Some(member) = self.member(candidate) else { return candidates.len() };
             let fits = candidate != slot
-                && (member.rack == rack) == near
+                && row.has(member)
                 && member.is_listed()
                 && member.has_room()
                 && !(complete && member.complete)
@@ -171,14 +199,14 @@ impl Swarm {
             }
             candidates.len()
         };
-        if row.len() <= CANDIDATES_MAX {
-            for &candidate in row {
+        if members.len() <= CANDIDATES_MAX {
+            for &candidate in members {
                 consider(candidate, random);
             }
         } else {
             for _ in 0..DRAWS_MAX {
-                let at = random.below(row.len() as u32);
-                if consider(row[at as usize], random) == CANDIDATES_MAX {
+                let at = random.below(members.len() as u32);
+                if consider(members[at as usize], random) == CANDIDATES_MAX {
                     break;
                 }
             }
@@ -209,9 +237,12 @@ impl Swarm {
             self.slots.len() as u32 - 1
         });
         let rack = self.racks.entry(member.rack).or_default();
+        let appliance = self.appliances.entry(member.appliance).or_default();
         (member.place, member.rack_place) = (self.all.len() as u32, rack.len() as u32);
+        member.appliance_place = appliance.len() as u32;
         self.all.push(slot);
         rack.push(slot);
+        appliance.push(slot);
         self.by_host.insert(member.host, slot);
         self.slots[slot as usize].member = Some(member);
         slot
@@ -238,18 +269,27 @@ impl Swarm {
         {
             moved.place = member.place;
         }
-        let Some(rack) = self.racks.get_mut(&member.rack) else { return };
-        rack.swap_remove(member.rack_place as usize);
-        match rack.get(member.rack_place as usize) {
-            Some(&moved) => {
-                if let Some(moved) = &mut self.slots[moved as usize].member {
-                    moved.rack_place = member.rack_place;
-                }
+        if let Some(rack) = self.racks.get_mut(&member.rack) {
+            rack.swap_remove(member.rack_place as usize);
+            if let Some(&moved) = rack.get(member.rack_place as usize)
+                && let Some(moved) = &mut self.slots[moved as usize].member
+            {
+                moved.rack_place = member.rack_place;
             }
-            None if rack.is_empty() => {
+            if rack.is_empty() {
                 self.racks.remove(&member.rack);
             }
-            None => {}
+        }
+        if let Some(appliance) = self.appliances.get_mut(&member.appliance) {
+            appliance.swap_remove(member.appliance_place as usize);
+            if let Some(&moved) = appliance.get(member.appliance_place as usize)
+                && let Some(moved) = &mut self.slots[moved as usize].member
+            {
+                moved.appliance_place = member.appliance_place;
+            }
+            if appliance.is_empty() {
+                self.appliances.remove(&member.appliance);
+            }
         }
     }
 }
@@ -263,10 +303,12 @@ impl Swarm {
         assert_eq!(members.len(), self.all.len());
         assert_eq!(members.len(), self.by_host.len());
         assert_eq!(members.len(), self.racks.values().map(Vec::len).sum::<usize>());
+        assert_eq!(members.len(), self.appliances.values().map(Vec::len).sum::<usize>());
         assert_eq!(self.complete as usize, members.iter().filter(|(_, member)| member.complete).count());
         for (slot, member) in &members {
             assert_eq!(self.all[member.place as usize], *slot);
             assert_eq!(self.racks[&member.rack][member.rack_place as usize], *slot);
+            assert_eq!(self.appliances[&member.appliance][member.appliance_place as usize], *slot);
             assert_eq!(self.by_host[&member.host], *slot);
             assert!(member.in_degree <= super::IN_DEGREE_MAX);
             let pointers = members.iter().flat_map(|(_, other)| &other.neighbours);

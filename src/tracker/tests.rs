@@ -1,7 +1,7 @@
 use super::*;
 use crate::torrent::PeerId;
 use proptest::prelude::*;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, SocketAddr};
 
 const SWARM: InfoHash = InfoHash([1; 20]);
@@ -20,7 +20,8 @@ fn address(n: u32) -> SocketAddr {
 }
 
 fn host(n: u32, rack: Option<u32>, installing: bool) -> TrackedHost {
-    TrackedHost { name: format!("compute-{n}"), addresses: vec![ip(n)], rack, installing, seed: SEED.parse().ok() }
+    let (name, appliance) = (format!("compute-{n}"), "compute".to_owned());
+    TrackedHost { name, addresses: vec![ip(n)], rack, appliance, installing, seed: SEED.parse().ok() }
 }
 
 fn announce(n: u32, client: u8) -> Announce {
@@ -176,6 +177,30 @@ fn who_reports_everybody_is_not_believed() {
     }
     // Both named everybody; each was believed for the first eight only, so neither could drop the other.
     assert!(peers(&mut tracker, secs(1), 0).contains(&address(1)));
+}
+
+#[test]
+fn few_of_one_appliance_among_many_others_find_each_other() {
+    let mut tracker = Tracker::new(7);
+    let is_login = |n: u32| n.is_multiple_of(50);
+    let appliance = |n| if is_login(n) { "login" } else { "compute" }.to_owned();
+    tracker.set_hosts((0..400).map(|n| TrackedHost { appliance: appliance(n), ..host(n, Some(n / 40), true) }));
+    // Who comes first is pointed at nobody; the others come to it.
+    let mut found: BTreeMap<u32, BTreeSet<u32>> = BTreeMap::new();
+    for n in (0..400).chain(0..400) {
+        for peer in peers(&mut tracker, secs(0), n).into_iter().filter(|_| is_login(n)) {
+            let other = (0..400).find(|&other| address(other) == peer).expect("one of them");
+            if is_login(other) {
+                found.entry(n).or_default().insert(other);
+            }
+        }
+    }
+    assert_eq!(found.len(), 8);
+    assert!(found.values().all(|others| others.len() >= APPLIANCE_PEERS_MIN), "{found:?}");
+    tracker.check();
+    tracker.host_changed(TrackedHost { appliance: appliance(0), ..host(1, Some(0), true) });
+    assert!(!peers(&mut tracker, secs(1), 2).contains(&address(1)), "another appliance is another installation");
+    tracker.check();
 }
 
 #[test]

@@ -245,6 +245,7 @@ fn read_hosts(reader: &Reader, installing: &HashSet<String>) -> Result<Vec<Track
         hosts.push(TrackedHost {
             seed: addresses.first().and_then(|&ip| seed.as_ref()?.address_for(ip, &networks)),
             rack: host.rack,
+            appliance: host.appliance.to_string(),
             installing: installing.contains(host.name.as_str()),
             name: host.name.to_string(),
             addresses,
