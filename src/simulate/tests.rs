@@ -24,7 +24,7 @@ fn one_machine_alone_costs_no_more_than_plain_http() {
 fn one_machine_alone_does_not_wait_for_what_only_others_would_want() {
     for appliances in [2, 4, 20] {
         let mut alone = scenario(1, 40);
-        alone.appliances = appliances;
+        (alone.appliances, alone.overlap) = (appliances, 0.9);
         let outcome = outcome(&alone);
         assert!(outcome.one_secs <= 1.02 * outcome.http_one_secs, "{appliances} appliances: {outcome:?}");
     }
