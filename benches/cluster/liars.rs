@@ -58,7 +58,9 @@ impl Kind {
             return Ok(KINDS.into_iter().cycle().take(count).collect());
         }
         let named = |name: &str| KINDS.into_iter().find(|kind| kind.name() == name);
-        text.split(',').map(|name| named(name).with_context(|| format!("no liar is called '{name}'"))).collect()
+        let all = || KINDS.map(Self::name).join(", ");
+        let unknown = |name: &str| format!("no liar is called '{name}'; there are {}", all());
+        text.split(',').map(|name| named(name).with_context(|| unknown(name))).collect()
     }
 }
 

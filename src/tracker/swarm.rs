@@ -7,6 +7,7 @@ use super::member::{Member, Pointer};
 use super::random::Random;
 use super::{APPLIANCE_PEERS_MIN, OTHER_PEERS_MAX, RACK_PEERS_MAX};
 use crate::wire::{Announce, Event, NamedPeer, ScrapeEntry};
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 use std::time::Duration;
@@ -262,35 +263,30 @@ impl Swarm {
                 other.in_degree -= 1;
             }
         }
-        // The last of each row takes the place that became free.
-        self.all.swap_remove(member.place as usize);
-        if let Some(&moved) = self.all.get(member.place as usize)
-            && let Some(moved) = &mut self.slots[moved as usize].member
-        {
-            moved.place = member.place;
-        }
-        if let Some(rack) = self.racks.get_mut(&member.rack) {
-            rack.swap_remove(member.rack_place as usize);
-            if let Some(&moved) = rack.get(member.rack_place as usize)
-                && let Some(moved) = &mut self.slots[moved as usize].member
-            {
-                moved.rack_place = member.rack_place;
-            }
-            if rack.is_empty() {
-                self.racks.remove(&member.rack);
+        let slots = &mut self.slots;
+        take_out(&mut self.all, slots, member.place, |member| &mut member.place);
+        if let Entry::Occupied(mut rack) = self.racks.entry(member.rack) {
+            take_out(rack.get_mut(), slots, member.rack_place, |member| &mut member.rack_place);
+            if rack.get().is_empty() {
+                rack.remove();
             }
         }
-        if let Some(appliance) = self.appliances.get_mut(&member.appliance) {
-            appliance.swap_remove(member.appliance_place as usize);
-            if let Some(&moved) = appliance.get(member.appliance_place as usize)
-                && let Some(moved) = &mut self.slots[moved as usize].member
-            {
-                moved.appliance_place = member.appliance_place;
-            }
-            if appliance.is_empty() {
-                self.appliances.remove(&member.appliance);
+        if let Entry::Occupied(mut appliance) = self.appliances.entry(member.appliance) {
+            take_out(appliance.get_mut(), slots, member.appliance_place, |member| &mut member.appliance_place);
+            if appliance.get().is_empty() {
+                appliance.remove();
             }
         }
+    }
+}
+
+/// Takes a member out of a row: the last of it takes the place that became free, and is told so.
+fn take_out(row: &mut Vec<u32>, slots: &mut [Slot], place: u32, place_of: fn(&mut Member) -> &mut u32) {
+    row.swap_remove(place as usize);
+    if let Some(&moved) = row.get(place as usize)
+        && let Some(moved) = &mut slots[moved as usize].member
+    {
+        *place_of(moved) = place;
     }
 }
 
