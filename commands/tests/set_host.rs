@@ -33,6 +33,11 @@ fn a_renamed_host_takes_its_attributes_and_its_boot_action_along() {
     assert_eq!(host[0]["rack"], 3);
     assert_eq!(host[0]["boot"]["install_id"], 2);
     assert!(cluster.rocks("list-attribute login-0-0").ok().contains("gpu"));
-    assert!(!cluster.rocks("export").ok().contains("\"compute-0-0\""));
+    let exported = cluster.rocks("export").ok();
+    assert!(
+        exported.contains("\"ordered_as\": \"compute-0-0\""),
+        "its installation goes on under the old name: {exported}"
+    );
+    assert_eq!(exported.matches("\"compute-0-0\"").count(), 1, "nothing else does");
     cluster.rocks("set-host login-0-0 --name compute-0-1").fails(5);
 }

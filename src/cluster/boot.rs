@@ -1,5 +1,6 @@
 //! What a machine does when it next starts, and how far its installation is.
 
+use super::HostName;
 use serde::{Deserialize, Serialize};
 
 /// What a machine does when it next starts.
@@ -45,6 +46,9 @@ pub struct Boot {
     /// How often this installation began and did not end.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub begun: u32,
+    /// The name under which its latest installation was ordered, where the host was given another since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ordered_as: Option<HostName>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks with a reference")]
@@ -62,11 +66,18 @@ impl Default for Boot {
             changed: jiff::Timestamp::UNIX_EPOCH,
             note: None,
             begun: 0,
+            ordered_as: None,
         }
     }
 }
 
 impl Boot {
+    /// The name under which this host's latest installation goes, with its install id: its tokens say this one, whatever
+    /// the host is called meanwhile. No other installation ever has both.
+    pub fn installs_as<'a>(&'a self, host: &'a HostName) -> &'a HostName {
+        self.ordered_as.as_ref().unwrap_or(host)
+    }
+
     /// Whether nobody has ever said what the host does: it was added, and is to install once it comes.
     pub fn was_never_told(&self) -> bool {
         self.changed == jiff::Timestamp::UNIX_EPOCH

@@ -35,6 +35,14 @@ pub enum BootChange {
 }
 
 impl BootChange {
+    /// The installation that this is news of, where it says which.
+    pub(super) fn install_id(&self) -> Option<u64> {
+        match self {
+            Self::Goes { install_id, .. } => Some(*install_id),
+            Self::First | Self::Again { .. } => None,
+        }
+    }
+
     /// What starting again means for a host, where it means anything.
     pub fn again(boot: &Boot) -> Option<Self> {
         let has_begun = matches!(boot.state, Some(InstallState::Installing | InstallState::Failed));
@@ -46,6 +54,11 @@ impl BootChange {
         match self {
             Self::First if old.was_never_told() => told_to_install(&old),
             Self::Again { begun } if old.begun == *begun && Self::again(&old).is_some() => begun_again(old),
+            // It came by itself, and that it did was told to a record of another name.
+            Self::Goes { install_id, .. } if old.was_never_told() && *install_id == old.install_id + 1 => {
+                self.apply(told_to_install(&old))
+            }
+            Self::Goes { .. } if old.was_never_told() => old,
             Self::Goes { state: InstallState::Installing, .. } if old.action == BootAction::Os => old,
             Self::Goes { install_id, state, note } if old.install_id == *install_id && old.install_id != 0 => {
                 let action = if *state == InstallState::Installed { BootAction::Os } else { old.action };
@@ -69,6 +82,7 @@ pub(super) fn told_to_install(old: &Boot) -> Boot {
         changed: jiff::Timestamp::now(),
         note: None,
         begun: 0,
+        ordered_as: old.ordered_as.clone(),
     }
 }
 

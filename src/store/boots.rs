@@ -1,10 +1,13 @@
 //! Boot actions and how installations go: the one part of the store that the daemons write day by day.
 
 use super::boot_change::told_to_install;
-use super::table::{BOOTS, META};
+use super::table::{BOOTS, HOSTS, META};
 use super::{BootChange, Reader, StoreError, Writer};
 use crate::cluster::{Boot, BootAction, HostName, InstallState};
 use std::collections::{BTreeMap, HashSet};
+
+/// Whose each installation is that goes under a name its host has no longer, by that name and its install id.
+pub type Renamed = BTreeMap<(HostName, u64), HostName>;
 
 /// Where [`Reader::installs_removed`] is.
 const INSTALLS_REMOVED: &str = "installs-removed";
@@ -35,6 +38,16 @@ impl Reader {
             Ok(true)
         })?;
         Ok(boots)
+    }
+
+    /// Whose the installations are that go under another name than their host's.
+    pub fn renamed(&self) -> Result<Renamed, StoreError> {
+        let mut renamed = Renamed::new();
+        for (host, boot) in self.boots()? {
+            let install_id = latest(&boot);
+            renamed.extend(boot.ordered_as.map(|name| ((name, install_id), host)));
+        }
+        Ok(renamed)
     }
 
     /// The names of the hosts whose installation is to begin or goes on.
@@ -76,7 +89,11 @@ impl Writer {
     fn tell(&mut self, host: &HostName, old: Boot, action: BootAction) -> Result<Boot, StoreError> {
         self.host(host)?;
         let boot = match action {
-            BootAction::Install => told_to_install(&old),
+            BootAction::Install => {
+                // From here on it goes under its own name, above all that an earlier host of that name had.
+                let least = if old.ordered_as.is_some() { self.installs_removed()? } else { 0 };
+                told_to_install(&Boot { install_id: old.install_id.max(least), ordered_as: None, ..old })
+            }
             BootAction::Os if old.action == BootAction::Os && !old.was_never_told() => return Ok(old),
             BootAction::Os => Boot {
                 action,
@@ -100,6 +117,43 @@ impl Writer {
         }
         self.put(BOOTS, host.as_str().as_bytes(), &new)?;
         Ok(true)
+    }
+
+    /// Tells what became of installations, each under the name it goes under: the record of its host is changed, whatever
+    /// that is called now. Of a host that is no more nothing is.
+    pub fn change_installations(&mut self, news: &BTreeMap<HostName, Vec<BootChange>>) -> Result<(), StoreError> {
+        let mut renamed = None;
+        for (name, change) in news.iter().flat_map(|(name, changes)| changes.iter().map(move |change| (name, change))) {
+            if let Some(host) = self.host_of(name, change, &mut renamed)? {
+                self.change_boot(&host, change)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whose the installation is that this is news of. Who was renamed is looked up once, and only if that is needed.
+    fn host_of(
+        &self,
+        name: &HostName,
+        change: &BootChange,
+        renamed: &mut Option<Renamed>,
+    ) -> Result<Option<HostName>, StoreError> {
+        if self.transaction.bytes(HOSTS, name.as_str().as_bytes())?.is_some() {
+            let boot = self.boot(name)?;
+            if boot.ordered_as.is_none() && change.install_id().is_none_or(|id| id == latest(&boot)) {
+                return Ok(Some(name.clone()));
+            }
+        }
+        let renamed = match renamed {
+            Some(renamed) => renamed,
+            None => renamed.insert(self.renamed()?),
+        };
+        let ids = match change.install_id() {
+            Some(id) => id..=id,
+            None => 0..=u64::MAX,
+        };
+        let found = renamed.range((name.clone(), *ids.start())..=(name.clone(), *ids.end())).next_back();
+        Ok(found.map(|(_, host)| host.clone()))
     }
 
     /// Forgets the record of a host that is to be no more, but for its install ids.

@@ -2,7 +2,7 @@
 //!
 //! Each MAC address and each IP address belongs to one interface of one host, and every IP address is in a network.
 
-use super::table::{BOOTS, HOSTS, HOSTS_BY_IP, HOSTS_BY_MAC};
+use super::table::{HOSTS, HOSTS_BY_IP, HOSTS_BY_MAC};
 use super::{Reader, StoreError, Writer};
 use crate::cluster::{Host, HostName, Interface, InvalidNoun, MacAddress, NodeSet, Scope, natural_order};
 use std::net::IpAddr;
@@ -113,14 +113,15 @@ impl Writer {
         self.put_host(host, Some(&old))
     }
 
-    /// Gives a host another name, with its attributes and its boot action.
+    /// Gives a host another name, with its attributes and its boot action. An installation that goes on does so.
     pub fn rename_host(&mut self, old: &HostName, new: &HostName) -> Result<(), StoreError> {
         let mut host = self.host(old)?;
         if self.transaction.bytes(HOSTS, new.as_str().as_bytes())?.is_some() {
             return Err(StoreError::Exists { noun: "host", name: new.to_string() });
         }
         let attributes = self.attributes_of(&Scope::Host(old.clone()))?;
-        let boot = self.transaction.get(BOOTS, old.as_str().as_bytes())?;
+        let mut boot = self.boot(old)?;
+        boot.ordered_as.get_or_insert_with(|| old.clone());
         self.remove_host(old)?;
         host.name = new.clone();
         self.put_host(&host, None)?;
@@ -128,7 +129,7 @@ impl Writer {
             attribute.scope = Scope::Host(new.clone());
             self.set_attribute(&attribute)?;
         }
-        boot.map_or(Ok(()), |boot| self.put_boot(new, &boot))
+        self.put_boot(new, &boot)
     }
 
     /// Removes a host with its attributes and its boot action.

@@ -42,6 +42,7 @@ mod table;
 mod tests;
 
 pub use boot_change::{BootChange, INSTALLS_IN_A_ROW_MAX};
+pub use boots::Renamed;
 pub use distributions::METAINFO;
 pub use error::StoreError;
 pub use export::Export;

@@ -427,3 +427,56 @@ fn the_journal_forgets_its_oldest_lines() {
     assert_eq!(lines.len() as u64, JOURNAL_ENTRIES_MAX);
     assert_eq!(lines.last().map(|line| line.sentence.as_str()), Some("many"));
 }
+
+/// What a machine says goes under the name and the id with which its installation was ordered.
+#[test]
+fn an_installation_ends_for_its_host_whatever_that_is_called_meanwhile() {
+    let [old, new, third] = ["compute-0-0", "login-0-0", "nas-0-0"].map(name);
+    for is_ordered in [true, false] {
+        let store = Store::in_memory().unwrap();
+        let boot = |host: &HostName| store.read(|r| r.boot(host)).unwrap();
+        let rename = |from: &HostName, to: &HostName| store.write("rename", |w| w.rename_host(from, to)).unwrap();
+        let add = |host: &Host| store.write("add", |w| w.add_host(host)).unwrap();
+        let say = |name: &HostName, changes: Vec<BootChange>| {
+            store.write("news", |w| w.change_installations(&[(name.clone(), changes)].into())).unwrap();
+        };
+        // Somebody had the new name before, and as many installations.
+        add(&host(new.as_str(), 1));
+        store.write("an order", |w| w.set_boot(&new, BootAction::Install)).unwrap();
+        let earlier = boot(&new);
+        store.write("gone", |w| w.remove_host(&new)).unwrap();
+        add(&host(old.as_str(), 1));
+        if is_ordered {
+            store.write("an order", |w| w.set_boot(&old, BootAction::Install)).unwrap();
+        }
+        // It may have come by itself a moment ago, of which the store has yet to hear.
+        let id = BootChange::First.apply(boot(&old)).install_id;
+        let goes = |id, state| BootChange::Goes { install_id: id, state, note: None };
+        rename(&old, &new);
+        assert_eq!(boot(&new).installs_as(&new), &old);
+        add(&host(old.as_str(), 2));
+        let next = boot(&old);
+        rename(&new, &third);
+        rename(&third, &new);
+        say(&old, vec![BootChange::First, goes(id, InstallState::Installing)]);
+        assert_eq!((boot(&new).state, boot(&new).install_id), (Some(InstallState::Installing), id));
+        say(&new, vec![goes(earlier.install_id, InstallState::Installed)]);
+        assert_eq!(boot(&new).state, Some(InstallState::Installing), "that was said of who is no more");
+        say(&old, vec![goes(id, InstallState::Installed)]);
+        assert_eq!((boot(&new).state, boot(&new).action), (Some(InstallState::Installed), BootAction::Os));
+        assert_ne!(boot(&old).state, Some(InstallState::Installed), "nor of who has that name now");
+        assert!(BootChange::First.apply(next).install_id > id);
+        // Its next installation goes under its own name, and its id was nobody's under that.
+        let again = store.write("an order", |w| w.set_boot(&new, BootAction::Install)).unwrap();
+        assert_eq!(again.installs_as(&new), &new);
+        assert!(again.install_id > id.max(earlier.install_id));
+        say(&old, vec![goes(id, InstallState::Failed), BootChange::Again { begun: 0 }]);
+        assert_eq!(boot(&new), again);
+        // Called by its first name again, it goes on as well.
+        store.write("gone", |w| w.remove_host(&old)).unwrap();
+        rename(&new, &old);
+        rename(&old, &new);
+        say(&new, vec![goes(again.install_id, InstallState::Installed)]);
+        assert_eq!(boot(&new).state, Some(InstallState::Installed));
+    }
+}

@@ -1,5 +1,6 @@
 //! What a machine starts with: the iPXE script of its MAC address, and the Kickstart that is the same for all.
 
+use super::installs::InstallKey;
 use super::who::{Refusal, Security, Shown};
 use super::{Shared, who};
 use crate::cluster::{Boot, Distribution, Host, MacAddress};
@@ -63,25 +64,26 @@ fn look(shared: &Shared, shown: &Shown, mac: MacAddress) -> Result<Option<Told>,
         let boot = reader.boot(&host.name)?;
         let is_its_own = reader.host_by_ip(shown.address)?.is_some_and(|there| there.name == host.name);
         let distribution = reader.distribution_of(&reader.appliance(&host.appliance)?)?;
-        Ok(Some((host, boot, is_its_own, distribution)))
+        Ok(Some((host, boot, is_its_own, distribution, reader.facts_generation()?)))
     })?;
-    let Some((host, boot, is_its_own, distribution)) = found else { return Ok(None) };
+    let Some((host, boot, is_its_own, distribution, generation)) = found else { return Ok(None) };
+    shared.board.follow(&shared.store, generation)?;
     let mut boot = shared.board.overlay(&host.name, boot);
     // Only the machine's own address says that it starts anew, or comes for the first time: nobody else changes anything
     // by asking.
     if is_its_own {
         boot = begin(shared, &host, boot);
     }
-    let installs = who::may_install(&boot) && !shared.board.is_over(&host.name, boot.install_id);
+    let installs = who::may_install(&boot) && !shared.board.is_over(&host.name, &InstallKey::of(&host.name, &boot));
     // Only the machine's own address is given its token: a MAC address says who somebody claims to be.
-    let token = (installs && is_its_own).then(|| who::token(shared, &host.name, boot.install_id));
+    let token = (installs && is_its_own).then(|| who::token(shared, &host.name, &boot));
     Ok(Some(Told { host, installs, distribution, token }))
 }
 
 /// A machine starts: what that means for its record, of which the store is told in its turn.
 fn begin(shared: &Shared, host: &Host, boot: Boot) -> Boot {
     if boot.was_never_told() {
-        shared.board.begins(&host.name);
+        shared.board.begins(&host.name, &boot);
         return BootChange::First.apply(boot);
     }
     let Some(change) = BootChange::again(&boot) else { return boot };

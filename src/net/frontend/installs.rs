@@ -5,7 +5,7 @@ use super::pending::{HOSTS_MAX, Pending};
 use crate::cluster::{Boot, HostName, InstallState, natural_order};
 use crate::net::log::{Log, is_shown};
 use crate::net::report::{Phase, Report};
-use crate::store::{BootChange, Store, StoreError};
+use crate::store::{BootChange, Renamed, Store, StoreError};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
@@ -26,12 +26,30 @@ const SPEED_SECS: f64 = 5.0;
 /// The longest message of a machine that is kept.
 const MESSAGE_CHARS_MAX: usize = 300;
 
+/// Which installation is meant: a host may be renamed while it installs, and another may have its name then.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct InstallKey {
+    /// The name that it goes under: see [`Boot::installs_as`].
+    pub(super) name: HostName,
+    /// Its install id.
+    pub(super) id: u64,
+}
+
+impl InstallKey {
+    /// The installation that this record of a host tells of.
+    pub(super) fn of(host: &HostName, boot: &Boot) -> Self {
+        Self { name: boot.installs_as(host).clone(), id: boot.install_id }
+    }
+}
+
 /// What is known of one installation.
 #[derive(Debug, Clone)]
 struct Install {
     report: Report,
     address: Option<IpAddr>,
-    install_id: u64,
+    key: InstallKey,
+    /// The name that its row had before its host was renamed.
+    formerly: Option<HostName>,
     started: Instant,
     heard: Instant,
     bytes_per_sec: f64,
@@ -46,6 +64,9 @@ struct Install {
 pub struct MachineStatus {
     /// The machine.
     pub host: HostName,
+    /// What it was called before, where that is no other machine's row now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub formerly: Option<HostName>,
     /// What it says.
     #[serde(flatten)]
     pub report: Report,
@@ -89,13 +110,15 @@ struct Rows {
 pub(super) struct Board {
     rows: Mutex<Rows>,
     pending: Arc<Pending>,
+    /// The store's generation whose names the rows have.
+    followed: Mutex<u64>,
     log: Log,
 }
 
 impl Board {
     /// An empty board, that tells the store by way of this.
     pub(super) fn new(log: Log, pending: Arc<Pending>) -> Self {
-        Self { rows: Mutex::default(), pending, log }
+        Self { rows: Mutex::default(), pending, followed: Mutex::default(), log }
     }
 
     /// Waits, not for long, until a change is in the store; false where it is not yet.
@@ -112,14 +135,14 @@ impl Board {
     }
 
     /// A host comes that was never told anything: it is to install.
-    pub(super) fn begins(&self, host: &HostName) {
-        self.tell(host, BootChange::First);
+    pub(super) fn begins(&self, host: &HostName, boot: &Boot) {
+        self.tell(boot.installs_as(host), BootChange::First);
     }
 
     /// A machine starts anew in the middle of its installation, which its record is the last word of.
     pub(super) fn begins_again(&self, host: &HostName, boot: &Boot) {
         if let Some(change) = BootChange::again(boot) {
-            self.tell(host, change);
+            self.tell(boot.installs_as(host), change);
             self.forget(host);
         }
     }
@@ -145,18 +168,52 @@ impl Board {
     pub(super) fn take_over(&self, store: &Store) -> Result<(), StoreError> {
         let boots = store.read(|reader| reader.boots())?;
         for (host, boot) in boots.into_iter().filter(|(_, boot)| boot.state == Some(InstallState::Installing)) {
-            self.start(&host, None, boot.install_id, false);
+            self.start(&host, None, InstallKey::of(&host, &boot), false);
         }
         Ok(())
     }
 
-    /// A machine asks for its profile, or reports for the first time; from there on, what comes from this address is its
-    /// own.
-    pub(super) fn started(&self, host: &HostName, address: Option<IpAddr>, install_id: u64) {
-        self.start(host, address, install_id, true);
+    /// Follows the store, where this generation of it is news: who was renamed is on the board by its new name.
+    pub(super) fn follow(&self, store: &Store, generation: u64) -> Result<(), StoreError> {
+        let mut followed = self.followed.lock().expect("nobody panics while holding the generation");
+        if *followed < generation {
+            let (renamed, now) = store.read(|reader| Ok((reader.renamed()?, reader.facts_generation()?)))?;
+            self.rename(&renamed);
+            *followed = now;
+        }
+        Ok(())
     }
 
-    fn start(&self, host: &HostName, address: Option<IpAddr>, install_id: u64, tell: bool) {
+    fn rename(&self, renamed: &Renamed) {
+        let mut rows = self.rows.lock().expect("nobody panics while holding the board");
+        let rows = &mut *rows;
+        let moves = rows.installs.iter().filter_map(|(host, install)| {
+            let now = renamed.get(&(install.key.name.clone(), install.key.id))?;
+            (now != host).then(|| (host.clone(), now.clone()))
+        });
+        let moves: Vec<(HostName, HostName)> = moves.collect();
+        // First all go, then all come: two hosts may have swapped their names.
+        let gone =
+            moves.into_iter().filter_map(|(old, new)| rows.installs.remove(&old).map(|install| (old, new, install)));
+        for (old, new, mut install) in gone.collect::<Vec<_>>() {
+            rows.changes += 1;
+            install.change = rows.changes;
+            if let Some(address) = install.address {
+                rows.by_address.insert(address, new.clone());
+            }
+            self.log.info("host-renamed", &[("host", &new), ("formerly", &old)]);
+            install.formerly = Some(old);
+            rows.installs.insert(new, install);
+        }
+    }
+
+    /// A machine asks for its profile, or reports for the first time; from there on, what comes from this address is its
+    /// own.
+    pub(super) fn started(&self, host: &HostName, address: Option<IpAddr>, key: InstallKey) {
+        self.start(host, address, key, true);
+    }
+
+    fn start(&self, host: &HostName, address: Option<IpAddr>, key: InstallKey, tell: bool) {
         let now = Instant::now();
         let mut rows = self.rows.lock().expect("nobody panics while holding the board");
         rows.changes += 1;
@@ -164,33 +221,34 @@ impl Board {
         if let Some(address) = address {
             rows.by_address.insert(address, host.clone());
         }
-        let known = rows.installs.get_mut(host).filter(|known| known.install_id == install_id);
+        let known = rows.installs.get_mut(host).filter(|known| known.key == key);
         if let Some(known) = known.filter(|known| known.report.phase.is_active()) {
             (known.heard, known.change) = (now, change);
             known.address = address.or(known.address);
             return;
         }
-        let install = Install {
+        let mut install = Install {
             report: Report::default(),
             address,
-            install_id,
+            key,
+            formerly: None,
             started: now,
             heard: now,
             bytes_per_sec: 0.0,
             change,
             transition: None,
         };
-        rows.installs.insert(host.clone(), install);
         if tell {
-            self.transition(&mut rows, host, install_id, InstallState::Installing, None);
+            self.transition(&mut install, InstallState::Installing, None);
         }
+        rows.installs.insert(host.clone(), install);
     }
 
-    /// The machine at this address, where one is installing there, and its install id.
-    pub(super) fn host_at(&self, address: IpAddr) -> Option<(HostName, u64)> {
+    /// The machine at this address, where one is installing there, and its installation.
+    pub(super) fn host_at(&self, address: IpAddr) -> Option<(HostName, InstallKey)> {
         let rows = self.rows.lock().expect("nobody panics while holding the board");
         let host = rows.by_address.get(&address)?;
-        Some((host.clone(), rows.installs.get(host)?.install_id))
+        Some((host.clone(), rows.installs.get(host)?.key.clone()))
     }
 
     /// Whether a machine is installing at this address.
@@ -201,14 +259,14 @@ impl Board {
     }
 
     /// Whether this installation of the host has said goodbye, which the store may be told of only later.
-    pub(super) fn is_over(&self, host: &HostName, install_id: u64) -> bool {
+    pub(super) fn is_over(&self, host: &HostName, key: &InstallKey) -> bool {
         let rows = self.rows.lock().expect("nobody panics while holding the board");
-        let install = rows.installs.get(host).filter(|install| install.install_id == install_id);
+        let install = rows.installs.get(host).filter(|install| install.key == *key);
         install.is_some_and(|install| install.report.phase == Phase::Installed)
     }
 
-    /// A machine says how far it is. Its last word is to be acknowledged only when it is in the store.
-    pub(super) fn report(&self, host: &HostName, mut report: Report) -> Reported {
+    /// A machine says how far this installation is. Its last word is to be acknowledged only when it is in the store.
+    pub(super) fn report(&self, host: &HostName, key: &InstallKey, mut report: Report) -> Reported {
         let now = Instant::now();
         if let Some(message) = &mut report.message {
             *message = message.chars().filter(|c| is_shown(*c)).take(MESSAGE_CHARS_MAX).collect();
@@ -216,7 +274,8 @@ impl Board {
         let mut rows = self.rows.lock().expect("nobody panics while holding the board");
         rows.changes += 1;
         let change = rows.changes;
-        let Some(install) = rows.installs.get_mut(host) else { return Reported::Unknown };
+        let install = rows.installs.get_mut(host).filter(|install| install.key == *key);
+        let Some(install) = install else { return Reported::Unknown };
         let before = install.report.phase;
         // Goodbye is the last word of an installation. One that could not be queued is taken again.
         if before == Phase::Installed && install.transition.is_some() {
@@ -227,7 +286,7 @@ impl Board {
             let rate = report.bytes.saturating_sub(install.report.bytes) as f64 / secs;
             install.bytes_per_sec = averaged(install.bytes_per_sec, rate, secs);
         }
-        let (phase, install_id) = (report.phase, install.install_id);
+        let phase = report.phase;
         let note = report.message.clone();
         (install.report, install.heard, install.change) = (report, now, change);
         let last = install.transition;
@@ -240,7 +299,7 @@ impl Board {
             (phase != before && (!phase.is_active() || !before.is_active())) || (!phase.is_active() && last.is_none());
         let mut number = last;
         if is_news {
-            number = self.transition(&mut rows, host, install_id, state, note);
+            number = self.transition(install, state, note);
         }
         drop(rows);
         if is_news {
@@ -251,7 +310,6 @@ impl Board {
 
     /// Flags machines that were not heard of for [`SILENCE`].
     pub(super) fn sweep(&self, now: Instant) {
-        let mut dead = Vec::new();
         let mut rows = self.rows.lock().expect("nobody panics while holding the board");
         rows.changes += 1;
         let change = rows.changes;
@@ -261,30 +319,19 @@ impl Board {
                 install.report.phase = Phase::Failed;
                 install.report.message = Some(format!("not heard of for {} s", silent.as_secs()));
                 install.change = change;
-                dead.push((host.clone(), install.install_id, install.report.message.clone()));
+                self.log.warning("machine-silent", &[("host", host), ("secs", &SILENCE.as_secs())]);
+                let note = install.report.message.clone();
+                self.transition(install, InstallState::Failed, note);
             }
-        }
-        for (host, install_id, note) in dead {
-            self.log.warning("machine-silent", &[("host", &host), ("secs", &SILENCE.as_secs())]);
-            self.transition(&mut rows, &host, install_id, InstallState::Failed, note);
         }
     }
 
     /// Queues how an installation is for the store; the number of that. The board is held meanwhile, so that numbers
     /// are in order.
-    fn transition(
-        &self,
-        rows: &mut Rows,
-        host: &HostName,
-        install_id: u64,
-        state: InstallState,
-        note: Option<String>,
-    ) -> Option<u64> {
-        let number = self.tell(host, BootChange::Goes { install_id, state, note });
-        if let Some(install) = rows.installs.get_mut(host) {
-            install.transition = number;
-        }
-        number
+    fn transition(&self, install: &mut Install, state: InstallState, note: Option<String>) -> Option<u64> {
+        let install_id = install.key.id;
+        install.transition = self.tell(&install.key.name, BootChange::Goes { install_id, state, note });
+        install.transition
     }
 
     /// The rows that changed after this count, failures first, then who is silent, and the count now.
@@ -293,6 +340,9 @@ impl Board {
         let now = Instant::now();
         let changed = rows.installs.iter().filter(|(_, install)| install.change > change || install.is_quiet(now));
         let mut shown: Vec<MachineStatus> = changed.map(|(host, install)| row(host, install, now)).collect();
+        for row in &mut shown {
+            row.formerly.take_if(|name| rows.installs.contains_key(name));
+        }
         // Who follows puts each row where it belongs.
         if change == 0 {
             let rank = |row: &MachineStatus| {
@@ -344,6 +394,7 @@ fn row(host: &HostName, install: &Install, now: Instant) -> MachineStatus {
     let fetches = report.phase == Phase::Fetching && install.bytes_per_sec >= 1.0 && !is_silent;
     MachineStatus {
         host: host.clone(),
+        formerly: install.formerly.clone(),
         bytes_per_sec: if fetches { install.bytes_per_sec as u64 } else { 0 },
         peer_share: if came == 0 { 0.0 } else { report.peer_bytes as f64 / came as f64 },
         secs_left: fetches.then(|| (left as f64 / install.bytes_per_sec).ceil() as u64),
@@ -364,9 +415,9 @@ mod tests {
         Board::new(Log::silent(), Pending::new())
     }
 
-    fn never_told() -> Boot {
-        let changed = jiff::Timestamp::UNIX_EPOCH;
-        Boot { changed, ..Boot::default() }
+    /// The first installation of a host.
+    fn first(host: &HostName) -> InstallKey {
+        InstallKey { name: host.clone(), id: 1 }
     }
 
     #[test]
@@ -378,20 +429,29 @@ mod tests {
         let board = board();
         let host = |name: &str| HostName::parse(name).expect("a name");
         for (name, address) in [("compute-0-0", "127.1.0.1"), ("compute-0-1", "127.1.0.2")] {
-            board.started(&host(name), Some(address.parse().expect("an address")), 1);
+            board.started(&host(name), Some(address.parse().expect("an address")), first(&host(name)));
         }
         let begun = Instant::now();
         board.sweep(begun + SILENCE - Duration::from_secs(1));
         assert_eq!(board.counts()["failed"], 0);
-        board.report(&host("compute-0-1"), Report { phase: Phase::Installed, ..Report::default() });
+        board.report(
+            &host("compute-0-1"),
+            &first(&host("compute-0-1")),
+            Report { phase: Phase::Installed, ..Report::default() },
+        );
         board.sweep(begun + SILENCE + Duration::from_secs(1));
         assert_eq!((board.counts()["failed"], board.counts()["installed"]), (1, 1));
-        let installs = Boot { action: BootAction::Install, install_id: 1, ..never_told() };
+        let changed = jiff::Timestamp::now();
+        let installs = Boot { action: BootAction::Install, install_id: 1, changed, ..Boot::default() };
         let state = |name: &str| board.overlay(&host(name), installs.clone()).state;
         let (dead, done) = (state("compute-0-0"), state("compute-0-1"));
         assert_eq!((dead, done), (Some(InstallState::Failed), Some(InstallState::Installed)));
         // It was only slow: its next word is believed.
-        board.report(&host("compute-0-0"), Report { phase: Phase::Fetching, ..Report::default() });
+        board.report(
+            &host("compute-0-0"),
+            &first(&host("compute-0-0")),
+            Report { phase: Phase::Fetching, ..Report::default() },
+        );
         assert_eq!(board.counts()["failed"], 0);
     }
 
@@ -400,8 +460,8 @@ mod tests {
         let board = board();
         for (n, phase) in [(2, Phase::Fetching), (10, Phase::Fetching), (1, Phase::Installed), (11, Phase::Failed)] {
             let host = HostName::parse(&format!("compute-0-{n}")).expect("a name");
-            board.started(&host, Some(IpAddr::from([127, 1, 0, n])), 1);
-            board.report(&host, Report { phase, ..Report::default() });
+            board.started(&host, Some(IpAddr::from([127, 1, 0, n])), first(&host));
+            board.report(&host, &first(&host), Report { phase, ..Report::default() });
         }
         let names: Vec<String> = board.rows_since(0).0.iter().map(|row| row.host.to_string()).collect();
         assert_eq!(names, ["compute-0-11", "compute-0-2", "compute-0-10", "compute-0-1"]);
@@ -413,7 +473,7 @@ mod tests {
         let host = |n: u8| HostName::parse(&format!("compute-0-{n}")).expect("a name");
         let report = |phase, bytes| Report { phase, bytes, total_bytes: 9000, peer_bytes: bytes, ..Report::default() };
         for n in 1..=4 {
-            board.started(&host(n), Some(IpAddr::from([127, 1, 0, n])), 1);
+            board.started(&host(n), Some(IpAddr::from([127, 1, 0, n])), first(&host(n)));
         }
         let ago = |n: u8, secs: u64| {
             let mut rows = board.rows.lock().expect("no panic");
@@ -422,7 +482,7 @@ mod tests {
         };
         for (n, phase) in [(1, Phase::Installed), (2, Phase::Fetching), (3, Phase::Fetching), (4, Phase::Failed)] {
             ago(n, 1);
-            board.report(&host(n), report(phase, 1000));
+            board.report(&host(n), &first(&host(n)), report(phase, 1000));
         }
         ago(3, QUIET.as_secs() + 1);
         let (rows, change) = board.rows_since(0);
@@ -460,7 +520,7 @@ mod tests {
         let mut paces = Vec::new();
         for n in 0..12_000_u32 {
             let host = HostName::parse(&format!("compute-{}-{}", n / 100, n % 100)).expect("a name");
-            board.started(&host, Some(IpAddr::from((0x0a01_0000 + n).to_be_bytes())), 1);
+            board.started(&host, Some(IpAddr::from((0x0a01_0000 + n).to_be_bytes())), first(&host));
             paces.extend([8, 120, 12_000].contains(&(n + 1)).then(|| board.pace()));
         }
         assert_eq!(paces, [PACE.0, Duration::from_secs(3), PACE.1]);

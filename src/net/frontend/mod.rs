@@ -33,7 +33,7 @@ use super::rate::Bucket;
 use super::seldom::Seldom;
 use super::tree::Tree;
 use crate::cluster::{Endpoint, Rate, Service};
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 use crate::trust::{Fingerprint, Keys};
 use installs::Board;
 use pending::Pending;
@@ -118,6 +118,12 @@ impl Counters {
 }
 
 impl Shared {
+    /// Calls machines on the board by the names that the store has for them now.
+    fn follow_names(&self) -> Result<(), StoreError> {
+        let generation = self.store.read(|reader| reader.facts_generation())?;
+        self.board.follow(&self.store, generation)
+    }
+
     /// The tree that is served from this folder.
     fn tree(&self, root: &std::path::Path) -> Arc<Tree> {
         let mut trees = self.trees.lock().expect("nobody panics while holding the trees");
@@ -247,6 +253,9 @@ async fn keep_up(shared: Weak<Shared>) {
     loop {
         tokio::time::sleep(LOOK).await;
         let Some(shared) = shared.upgrade() else { return };
+        let following = Arc::clone(&shared);
+        let follow = move || following.follow_names();
+        let _ = tokio::task::spawn_blocking(follow).await;
         if last_sweep.elapsed() >= SWEEP {
             shared.board.sweep(Instant::now());
             last_sweep = Instant::now();

@@ -6,7 +6,7 @@
 
 use crate::cluster::{Boot, HostName, InstallState};
 use crate::net::log::Log;
-use crate::store::{BootChange, Store, StoreError, Writer};
+use crate::store::{BootChange, Store, StoreError};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -24,6 +24,7 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(2);
 /// How long a machine's last word waits for the store before the machine is told to say it again.
 const ACKNOWLEDGE: Duration = Duration::from_secs(4);
 
+/// By the name that the host's installation goes under.
 type Changes = BTreeMap<HostName, Vec<BootChange>>;
 
 /// What waits for the store.
@@ -55,7 +56,7 @@ impl Pending {
         self.queue.lock().expect("nobody panics while holding the queue")
     }
 
-    /// Queues a change; its number. None where too many hosts wait.
+    /// Queues a change of the installation that goes under this name; its number. None where too many hosts wait.
     pub(super) fn push(&self, host: &HostName, change: BootChange) -> Option<u64> {
         let mut queue = self.queue();
         if queue.waiting.len() >= HOSTS_MAX && !queue.waiting.contains_key(host) {
@@ -72,7 +73,8 @@ impl Pending {
     /// What the store will say of a host that it says this of now.
     pub(super) fn overlay(&self, host: &HostName, boot: Boot) -> Boot {
         let queue = self.queue();
-        let changes = [&queue.leaving, &queue.waiting].into_iter().filter_map(|changes| changes.get(host)).flatten();
+        let name = boot.installs_as(host).clone();
+        let changes = [&queue.leaving, &queue.waiting].into_iter().filter_map(|changes| changes.get(&name)).flatten();
         changes.fold(boot, |boot, change| change.apply(boot))
     }
 
@@ -129,7 +131,7 @@ impl Pending {
             queue.leaving = std::mem::take(&mut queue.waiting);
             (queue.leaving.clone(), queue.number)
         };
-        let result = store.write_within(PATIENCE, &sentence(&batch), |writer| write_all(writer, &batch));
+        let result = store.write_within(PATIENCE, &sentence(&batch), |writer| writer.change_installations(&batch));
         let mut queue = self.queue();
         let leaving = std::mem::take(&mut queue.leaving);
         if result.is_ok() {
@@ -162,19 +164,6 @@ fn add(changes: &mut Vec<BootChange>, change: BootChange) {
         changes.remove(1);
     }
     changes.push(change);
-}
-
-fn write_all(writer: &mut Writer, batch: &Changes) -> Result<(), StoreError> {
-    for (host, changes) in batch {
-        for change in changes {
-            match writer.change_boot(host, change) {
-                // Removed in the meantime.
-                Ok(_) | Err(StoreError::NotFound { .. }) => {}
-                Err(error) => return Err(error),
-            }
-        }
-    }
-    Ok(())
 }
 
 fn word(changes: &[BootChange]) -> &'static str {

@@ -1,6 +1,6 @@
 //! Which request is answered by what.
 
-use super::installs::Reported;
+use super::installs::{InstallKey, Reported};
 use super::who::{Refusal, Security, Shown};
 use super::{Shared, boot, compiler, files, metainfos, metrics, status, viewers, who};
 use crate::cluster::{DistributionName, InstallState};
@@ -109,13 +109,13 @@ impl Routes {
         };
         shared.counters.events.fetch_add(1, Ordering::Relaxed);
         let shown = Shown::by(&request);
-        if let Some((host, install_id)) = shared.board.host_at(shown.address)
-            && let Ok(token) = shown.prove(shared.security, &shared.keys.token, &host, install_id)
+        if let Some((host, install)) = shared.board.host_at(shown.address)
+            && let Ok(token) = shown.prove(shared.security, &shared.keys.token, &install)
         {
-            let reported = shared.board.report(&host, report.clone());
+            let reported = shared.board.report(&host, &install, report.clone());
             if reported != Reported::Unknown {
                 // After its goodbye a token opens nothing, and lives no longer.
-                let token = token.filter(|_| !shared.board.is_over(&host, install_id));
+                let token = token.filter(|_| !shared.board.is_over(&host, &install));
                 return self.acknowledged(reported, token).await;
             }
         }
@@ -151,12 +151,12 @@ fn late_report(shared: &Shared, shown: &Shown, report: Report) -> Result<(Report
         return Ok((Reported::Taken, None));
     }
     let asker = asker.if_it_installs(shared, shown)?.prove(shared, shown)?;
-    let (host, install_id) = (&asker.facts.host, asker.facts.boot.install_id);
+    let (host, install) = (&asker.facts.host, asker.install());
     asker.begin(shared);
     let address = shown.is_at_home(host).then_some(shown.address);
-    shared.board.started(&host.name, address, install_id);
-    let reported = shared.board.report(&host.name, report);
-    Ok((reported, asker.token.clone().filter(|_| !shared.board.is_over(&host.name, install_id))))
+    shared.board.started(&host.name, address, install.clone());
+    let reported = shared.board.report(&host.name, &install, report);
+    Ok((reported, asker.token.clone().filter(|_| !shared.board.is_over(&host.name, &install))))
 }
 
 /// A machine that has shown who it is, and is to install.
@@ -182,6 +182,9 @@ impl Asker {
         });
         match facts {
             Ok(Some(mut facts)) => {
+                if let Err(error) = shared.board.follow(&shared.store, facts.generation) {
+                    return Err(boot::failed(shared, &error.into()));
+                }
                 facts.boot = shared.board.overlay(&facts.host.name, facts.boot);
                 let is_first = facts.boot.was_never_told();
                 if is_first {
@@ -195,9 +198,14 @@ impl Asker {
         }
     }
 
+    /// The installation it is here for.
+    fn install(&self) -> InstallKey {
+        InstallKey::of(&self.facts.host.name, &self.facts.boot)
+    }
+
     /// The same, where it is to install.
     fn if_it_installs(self, shared: &Shared, shown: &Shown) -> Result<Self, Response> {
-        let is_over = shared.board.is_over(&self.facts.host.name, self.facts.boot.install_id);
+        let is_over = shared.board.is_over(&self.facts.host.name, &self.install());
         if is_over || !who::may_install(&self.facts.boot) {
             return Err(who::refuse(shared, shown, &Refusal::Idle(&self.facts.host)));
         }
@@ -206,17 +214,16 @@ impl Asker {
 
     /// The same, where what it shows is proof enough.
     fn prove(self, shared: &Shared, shown: &Shown) -> Result<Self, Response> {
-        let (host, install_id) = (&self.facts.host.name, self.facts.boot.install_id);
-        match shown.prove(shared.security, &shared.keys.token, host, install_id) {
+        match shown.prove(shared.security, &shared.keys.token, &self.install()) {
             Ok(token) => Ok(Self { token, ..self }),
-            Err(why) => Err(who::refuse(shared, shown, &Refusal::Unproved(host, &why))),
+            Err(why) => Err(who::refuse(shared, shown, &Refusal::Unproved(&self.facts.host.name, &why))),
         }
     }
 
     /// Has the store told that it has come.
     fn begin(&self, shared: &Shared) {
         if self.is_first {
-            shared.board.begins(&self.facts.host.name);
+            shared.board.begins(&self.facts.host.name, &self.facts.boot);
         }
     }
 }
@@ -269,7 +276,7 @@ fn manifest(shared: &Shared, request: &Request) -> Response {
     compiled(shared, request, |facts, profile| {
         let mut manifest = shared.compiler.manifest(&shared.store, facts, profile)?;
         if request.is_secure && Shown::by(request).is_at_home(&facts.host) {
-            manifest.token = Some(who::token(shared, &facts.host.name, facts.boot.install_id));
+            manifest.token = Some(who::token(shared, &facts.host.name, &facts.boot));
         }
         manifest.key = Some(shared.keys.signing.public().to_string());
         let body = serde_json::to_vec(&manifest).map_err(|error| NetError::Said(error.to_string()))?;
@@ -290,7 +297,7 @@ fn token(shared: &Shared, request: &Request) -> Response {
         return who::refuse(shared, &shown, &Refusal::Unproved(&host, why));
     }
     asker.begin(shared);
-    let token = Some(who::token(shared, &host, asker.facts.boot.install_id));
+    let token = Some(who::token(shared, &host, &asker.facts.boot));
     answered(ReportAnswer { token, next_millis: None })
 }
 
@@ -314,7 +321,7 @@ fn compiled(
             // Of whom a card told who it is, the address tells nothing, unless nothing is to be proved.
             let is_its_own = shown.is_at_home(&facts.host) || shared.security == Security::Open;
             let address = is_its_own.then_some(shown.address);
-            shared.board.started(&facts.host.name, address, facts.boot.install_id);
+            shared.board.started(&facts.host.name, address, InstallKey::of(&facts.host.name, &facts.boot));
             response.with("Cache-Control", "no-store")
         }
         Err(error) => {

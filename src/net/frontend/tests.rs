@@ -1,5 +1,6 @@
 //! A frontend from outside: over real sockets on loopback.
 
+mod renamed;
 mod secrets;
 mod security;
 mod strangers;

@@ -4,6 +4,7 @@
 //! address the request comes from, and the host must prove it as the frontend's [`Security`] wants; a MAC address says
 //! which interface is meant and proves nothing.
 
+use super::installs::InstallKey;
 use super::{Shared, local};
 use crate::cluster::{Boot, BootAction, Host, HostName, InstallState, MacAddress};
 use crate::net::http::{Request, Response};
@@ -121,14 +122,13 @@ impl Shown {
         host.interfaces.iter().any(|interface| interface.ip == Some(self.address))
     }
 
-    /// Whether what it shows is proof enough for this installation of this host, or why not. Gives a new token where
-    /// the one that was shown grows old.
+    /// Whether what it shows is proof enough for this installation, or why not. Gives a new token where the one that was
+    /// shown grows old.
     pub(super) fn prove(
         &self,
         security: Security,
         key: &TokenKey,
-        host: &HostName,
-        install_id: u64,
+        install: &InstallKey,
     ) -> Result<Option<String>, String> {
         let is_exempt = self.is_exempt(security);
         if !is_exempt && !self.is_secure {
@@ -138,8 +138,8 @@ impl Shown {
             return if is_exempt { Ok(None) } else { Err("the request shows no install token".to_owned()) };
         };
         let now = crate::net::since_1970();
-        match key.verify(now, host.as_str(), install_id, text) {
-            Ok(shown) => Ok(shown.wants_renewal(now).then(|| key.issue(now, host.as_str(), install_id))),
+        match key.verify(now, install.name.as_str(), install.id, text) {
+            Ok(shown) => Ok(shown.wants_renewal(now).then(|| key.issue(now, install.name.as_str(), install.id))),
             Err(error) => Err(error.to_string()),
         }
     }
@@ -157,8 +157,8 @@ pub(super) fn may_install(boot: &Boot) -> bool {
 }
 
 /// A token for the installation of a host that goes on now.
-pub(super) fn token(shared: &Shared, host: &HostName, install_id: u64) -> String {
-    shared.keys.token.issue(crate::net::since_1970(), host.as_str(), install_id)
+pub(super) fn token(shared: &Shared, host: &HostName, boot: &Boot) -> String {
+    shared.keys.token.issue(crate::net::since_1970(), boot.installs_as(host).as_str(), boot.install_id)
 }
 
 /// Why a request is refused.
@@ -221,9 +221,9 @@ mod tests {
     #[test]
     fn proof_is_wanted_of_everybody_but_this_machine_unless_nothing_is_wanted() {
         let (key, now) = (TokenKey::from_bytes([1; 32]), crate::net::since_1970());
-        let host = HostName::parse("compute-0-0").expect("a name");
+        let install = InstallKey { name: HostName::parse("compute-0-0").expect("a name"), id: 3 };
         let good = key.issue(now, "compute-0-0", 3);
-        let prove = |security, shown: Shown| shown.prove(security, &key, &host, 3).is_ok();
+        let prove = |security, shown: Shown| shown.prove(security, &key, &install).is_ok();
         let (far, near) = ("10.1.255.254", "127.1.0.1");
         for (security, address, is_secure, shows, expected) in [
             (Security::Open, far, false, None, true),
@@ -269,11 +269,11 @@ mod tests {
     #[test]
     fn a_token_that_grows_old_is_renewed() {
         let (key, now) = (TokenKey::from_bytes([1; 32]), crate::net::since_1970());
-        let host = HostName::parse("compute-0-0").expect("a name");
+        let install = InstallKey { name: HostName::parse("compute-0-0").expect("a name"), id: 3 };
         let renewed = |age| {
             let token = key.issue(now - age, "compute-0-0", 3);
             let shown = shown("10.1.255.254", true, Some(token));
-            shown.prove(Security::Guarded, &key, &host, 3).expect("it is good still")
+            shown.prove(Security::Guarded, &key, &install).expect("it is good still")
         };
         assert_eq!(renewed(TOKEN_LIFETIME / 4), None);
         let fresh = renewed(TOKEN_LIFETIME * 3 / 4).expect("another one");
