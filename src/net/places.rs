@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -12,6 +13,9 @@ pub(super) const CONNECTIONS_MAX: usize = 32_768;
 pub(super) const CROWD_CONNECTIONS: usize = 24_576;
 /// See [`CROWD_CONNECTIONS`]; where there are few places, a quarter of them.
 pub(super) const ADDRESS_CONNECTIONS_MAX: usize = 256;
+/// While memory for connections is short, an address that has so many gets no more: more than an installing machine has at
+/// one time.
+pub(super) const ADDRESS_CONNECTIONS_SHORT: usize = 32;
 /// File descriptors that are left for files and for the store.
 const DESCRIPTORS_KEPT: usize = 512;
 
@@ -21,6 +25,8 @@ pub(super) struct Places {
     free: Arc<Semaphore>,
     all: usize,
     by_address: Mutex<HashMap<IpAddr, usize>>,
+    /// Whether memory is short, so that an address gets few.
+    is_short: AtomicBool,
 }
 
 impl Places {
@@ -32,7 +38,12 @@ impl Places {
     }
 
     fn with(all: usize) -> Arc<Self> {
-        Arc::new(Self { free: Arc::new(Semaphore::new(all)), all, by_address: Mutex::default() })
+        Arc::new(Self {
+            free: Arc::new(Semaphore::new(all)),
+            all,
+            by_address: Mutex::default(),
+            is_short: false.into(),
+        })
     }
 
     /// How many there are.
@@ -40,9 +51,16 @@ impl Places {
         self.all
     }
 
-    /// How many of them an address may have once they are crowded.
+    /// How many of them an address may have once they are crowded, or memory is short.
     pub(super) fn share(&self) -> usize {
-        ADDRESS_CONNECTIONS_MAX.min(self.all / 4)
+        let most =
+            if self.is_short.load(Ordering::Relaxed) { ADDRESS_CONNECTIONS_SHORT } else { ADDRESS_CONNECTIONS_MAX };
+        most.min(self.all / 4)
+    }
+
+    /// Says whether memory for connections is short.
+    pub(super) fn shorten(&self, is_short: bool) {
+        self.is_short.store(is_short, Ordering::Relaxed);
     }
 
     /// Whether none is free.
@@ -58,7 +76,8 @@ impl Places {
     /// Gives a free place to a connection from this address; none where it has its share and others wait.
     pub(super) fn take(self: &Arc<Self>, free: OwnedSemaphorePermit, address: IpAddr) -> Option<Place> {
         let taken = self.all - self.free.available_permits();
-        let is_crowded = taken * CONNECTIONS_MAX > CROWD_CONNECTIONS * self.all;
+        let is_crowded =
+            taken * CONNECTIONS_MAX > CROWD_CONNECTIONS * self.all || self.is_short.load(Ordering::Relaxed);
         let address = who(address);
         let mut by_address = self.by_address.lock().expect("nobody panics while holding the addresses");
         let here = by_address.entry(address).or_insert(0);
@@ -135,6 +154,17 @@ mod tests {
         drop(held);
         let free = places.free().await.expect("not closed");
         assert!(places.take(free, greedy).is_some());
+        // Nobody is crowded, but memory is short.
+        places.shorten(true);
+        let mut held = Vec::new();
+        for address in [greedy, IpAddr::from([10, 1, 2, 1])] {
+            for _ in 0..2 * ADDRESS_CONNECTIONS_SHORT {
+                let free = places.free().await.expect("not closed");
+                held.extend(places.take(free, address));
+            }
+        }
+        assert_eq!(held.len(), 2 * ADDRESS_CONNECTIONS_SHORT);
+        drop(held);
         assert!(places.by_address.lock().expect("no panic").is_empty());
         places.empty().await;
     }

@@ -14,6 +14,7 @@ use std::mem::MaybeUninit;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Poll, ready};
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 
@@ -34,19 +35,21 @@ pub(super) async fn hold<S: Service>(
     lease: &Lease,
 ) -> std::io::Result<()> {
     let tcp = TcpStream::from_std(tcp)?;
-    let Some(mut stream) = secure(tcp, peer, options, shares, lease).await? else { return Ok(()) };
+    let Some(stream) = secure(tcp, peer, options, shares, lease).await? else { return Ok(()) };
+    let mut held = Held { stream, lease };
+    let stream = &mut held.stream;
     let local = stream.tcp().local_addr()?;
     let is_secure = matches!(stream, Stream::Tls(_));
     let mut unread = Vec::new();
     let mut sender = Sender::new(options.upload.as_deref(), lease);
     loop {
-        let (head, body) = match read_request(&mut stream, &mut unread, lease).await? {
+        let (head, body) = match read_request(stream, &mut unread, lease).await? {
             Ok(Some(request)) => request,
             Ok(None) => return Ok(()),
             Err(BadHead(status)) => {
                 let mut response = Response::text(status, "this request cannot be read");
                 response.is_last = true;
-                return sender.send(&mut stream, response, true, false).await.map(|_| ());
+                return sender.send(stream, response, true, false).await.map(|_| ());
             }
         };
         lease.waits();
@@ -60,8 +63,8 @@ pub(super) async fn hold<S: Service>(
         let response = Response { is_last: !keeps_alive, ..response };
         let is_long = !is_head && response.length_bytes().is_some_and(|length| length >= LONG_ANSWER_BYTES);
         let _turn = if is_long { shares.long_answers.take(peer.ip()).await } else { None };
-        if !sender.send(&mut stream, response, is_1_1, is_head).await? || !keeps_alive {
-            return stream.shutdown().await;
+        if !sender.send(stream, response, is_1_1, is_head).await? || !keeps_alive {
+            return end(stream, lease).await;
         }
         if !unread.is_empty() {
             // Whoever sends many requests at once has one answered, then others have their turn.
@@ -70,13 +73,40 @@ pub(super) async fn hold<S: Service>(
     }
 }
 
+/// A connection as long as it is served.
+struct Held<'a> {
+    stream: Stream,
+    lease: &'a Lease,
+}
+
+impl Drop for Held<'_> {
+    /// The system goes on sending what waits when a connection is closed: not so where it is to be had back.
+    fn drop(&mut self) {
+        if self.lease.is_forfeit() {
+            let _ = socket2::SockRef::from(self.stream.tcp()).set_linger(Some(Duration::ZERO));
+        }
+    }
+}
+
+/// Ends a connection once its client has taken the rest and closed it: as long it is watched over, and after that nobody
+/// would.
+async fn end(stream: &mut Stream, lease: &Lease) -> std::io::Result<()> {
+    stream.shutdown().await?;
+    lease.rests();
+    let mut rest = Vec::new();
+    while read_some(stream, &mut rest).await? > 0 {
+        rest.clear();
+    }
+    Ok(())
+}
+
 /// Carries bytes to and fro until both sides have ended.
-async fn tunnel(mut stream: Stream, unread: Vec<u8>, mut other: TcpStream, lease: &Lease) -> std::io::Result<()> {
+async fn tunnel(stream: &mut Stream, unread: Vec<u8>, mut other: TcpStream, lease: &Lease) -> std::io::Result<()> {
     lease.limits(STALL_SECS_MAX);
     stream.write_all(b"HTTP/1.1 200 Connection established\r\n\r\n").await?;
     other.write_all(&unread).await?;
     lease.waits();
-    tokio::io::copy_bidirectional(&mut stream, &mut other).await.map(|_| ())
+    tokio::io::copy_bidirectional(stream, &mut other).await.map(|_| ())
 }
 
 /// Shakes hands where the first byte is a TLS handshake's and TLS is offered; none where the client has gone.

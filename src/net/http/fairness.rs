@@ -5,6 +5,7 @@ use super::server::{LONG_ANSWER_BYTES, Options, Shares};
 use super::{Request, Response, Service, conversation};
 use crate::net::log::Log;
 use crate::net::turns::Turns;
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -54,7 +55,7 @@ impl Bed {
         let (tcp, peer) = self.listener.accept().await.expect("it has come");
         let (tcp, asked, shares, tls) =
             (tcp.into_std(), Arc::clone(&self.asked), self.shares.clone(), self.tls.clone());
-        self.overseer.watch(|lease| {
+        self.overseer.watch(peer, |lease| {
             let held = async move {
                 let (_said, stop) = watch::channel(false);
                 let options = Options { upload: None, has_threads: false, tls, log: Log::silent(), stop };
@@ -103,6 +104,28 @@ async fn one_address_has_so_many_long_answers_and_others_are_not_behind_them() {
     drop(unread);
     assert!(is_answered(&mut third, PATIENCE).await, "then it has its turn");
     const { assert!(FILE_BYTES as u64 >= LONG_ANSWER_BYTES) };
+}
+
+/// What waits for somebody who is hung up on for reading nothing is gone, and not sent by the system for minutes more.
+#[tokio::test]
+async fn who_is_hung_up_on_for_reading_nothing_leaves_nothing_behind() {
+    let bed = Bed::new(Shares::new(), None).await;
+    let mut unread = bed.client("127.0.0.1", &get("/long")).await;
+    let mut other = bed.client("127.0.0.2", &get("/long")).await;
+    assert!(is_answered(&mut unread, PATIENCE).await && is_answered(&mut other, PATIENCE).await);
+    let peer = unread.local_addr().expect("connected");
+    let hung_up = async {
+        // Its answer has gone on a moment ago.
+        while bed.overseer.hang_up(&HashSet::from([peer])) == 0 {
+            bed.overseer.sweep();
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, hung_up).await.expect("it takes nothing");
+    let mut rest = Vec::new();
+    let end = tokio::time::timeout(PATIENCE, unread.read_to_end(&mut rest)).await.expect("it ends");
+    assert_eq!(end.expect_err("it breaks off").kind(), std::io::ErrorKind::ConnectionReset);
+    assert!(is_answered(&mut other, PATIENCE).await, "who is not named goes on");
 }
 
 #[tokio::test]

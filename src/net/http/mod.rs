@@ -15,6 +15,7 @@ mod response;
 mod sender;
 pub mod server;
 mod stream;
+mod unread;
 mod workers;
 
 pub use answer::Answer;

@@ -4,8 +4,10 @@
 //! Invariant: a connection whose lease has run out ends within two seconds; one without a request ends with the word to
 //! stop, every other one [`STOP_SECS_MAX`] later at the latest.
 
-use super::server::{IDLE_SECS_MAX, REQUEST_SECS_MAX, STOP_SECS_MAX};
-use std::collections::HashMap;
+use super::server::{IDLE_SECS_MAX, REQUEST_SECS_MAX, STALL_SECS_MAX, STOP_SECS_MAX};
+use super::unread::UNREAD_SECS_MAX;
+use std::collections::{HashMap, HashSet};
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
@@ -18,6 +20,8 @@ const SWEEP: Duration = Duration::from_secs(1);
 const STOPPING: Duration = Duration::from_millis(10);
 /// A lease without an end.
 const ENDLESS: u64 = u64::MAX << 1;
+/// The lease of a connection that ends with all that waits for its client.
+const FORFEIT: u64 = 0;
 
 /// Tells the seconds since the overseer began.
 type Clock = Box<dyn Fn() -> u64 + Send + Sync>;
@@ -34,8 +38,16 @@ pub(super) struct Overseer {
 #[derive(Debug, Default)]
 struct Kept {
     next: u64,
-    /// Each connection's lease, and how to end it once it is known.
-    leases: HashMap<u64, (Arc<AtomicU64>, Option<AbortHandle>)>,
+    /// Each connection's lease.
+    leases: HashMap<u64, Connection>,
+}
+
+/// What is kept of a connection: its client, until when it may go on, and how to end it once that is known.
+#[derive(Debug)]
+struct Connection {
+    peer: SocketAddr,
+    until: Arc<AtomicU64>,
+    end: Option<AbortHandle>,
 }
 
 /// What a connection may do: the second at which it ends, and in the lowest bit whether it
@@ -66,22 +78,23 @@ impl Overseer {
         self.kept().leases.len()
     }
 
-    /// Watches over a task that holds its lease as long as it lives.
-    pub(super) fn watch(self: &Arc<Self>, spawn: impl FnOnce(Lease) -> AbortHandle) {
+    /// Watches over the task that serves this client and holds its lease as long as it lives.
+    pub(super) fn watch(self: &Arc<Self>, peer: SocketAddr, spawn: impl FnOnce(Lease) -> AbortHandle) {
+        let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
         let until = Arc::new(AtomicU64::new(ENDLESS));
         let number = {
             let mut kept = self.kept();
             kept.next += 1;
             let number = kept.next;
-            kept.leases.insert(number, (Arc::clone(&until), None));
+            kept.leases.insert(number, Connection { peer, until: Arc::clone(&until), end: None });
             number
         };
         let lease = Lease { overseer: Arc::clone(self), number, until };
         lease.rests();
         let task = spawn(lease);
         // It may have ended already.
-        if let Some((_, end)) = self.kept().leases.get_mut(&number) {
-            *end = Some(task);
+        if let Some(connection) = self.kept().leases.get_mut(&number) {
+            connection.end = Some(task);
         }
     }
 
@@ -104,18 +117,36 @@ impl Overseer {
         self.end_those(|_| true);
     }
 
-    fn sweep(&self) {
+    pub(super) fn sweep(&self) {
         let now = (self.clock)();
         self.clock_secs.store(now, Ordering::Relaxed);
         self.end_those(|until| until >> 1 <= now);
     }
 
     fn end_those(&self, is_over: impl Fn(u64) -> bool) {
-        for (until, end) in self.kept().leases.values() {
+        for Connection { until, end, .. } in self.kept().leases.values() {
             if let Some(end) = end.as_ref().filter(|_| is_over(until.load(Ordering::SeqCst))) {
                 end.abort();
             }
         }
+    }
+
+    /// Ends the connections of these clients, whose addresses of IPv4 are that, with all that waits for them, but for those whose answer has gone on since;
+    /// how many.
+    pub(super) fn hang_up(&self, peers: &HashSet<SocketAddr>) -> usize {
+        let went_on = self.clock_secs.load(Ordering::Relaxed) + STALL_SECS_MAX + 1 - UNREAD_SECS_MAX;
+        let kept = self.kept();
+        let named = kept.leases.values().filter(|connection| peers.contains(&connection.peer));
+        let ended = named.filter(|connection| {
+            let until = connection.until.load(Ordering::SeqCst);
+            let Some(end) = connection.end.as_ref().filter(|_| until == ENDLESS || until >> 1 <= went_on) else {
+                return false;
+            };
+            connection.until.store(FORFEIT, Ordering::SeqCst);
+            end.abort();
+            true
+        });
+        ended.count()
     }
 }
 
@@ -145,6 +176,11 @@ impl Lease {
         self.overseer.stops.load(Ordering::SeqCst)
     }
 
+    /// Whether what waits for its client is not to be sent any more.
+    pub(super) fn is_forfeit(&self) -> bool {
+        self.until.load(Ordering::SeqCst) == FORFEIT
+    }
+
     /// How many connections share its thread with it.
     pub(super) fn neighbours(&self) -> usize {
         self.overseer.count()
@@ -171,9 +207,14 @@ mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpStream;
 
+    /// Somebody.
+    const PEER: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 1);
+
     /// A task that holds its lease as told, for ever.
     fn held(overseer: &Arc<Overseer>, tell: impl FnOnce(&Lease) + Send + 'static) {
-        overseer.watch(|lease| {
+        // As a socket that listens for both has it.
+        let peer = SocketAddr::new(std::net::Ipv4Addr::LOCALHOST.to_ipv6_mapped().into(), PEER.port());
+        overseer.watch(peer, |lease| {
             let forever = async move {
                 tell(&lease);
                 std::future::pending::<()>().await;
@@ -220,7 +261,7 @@ mod tests {
         let client = TcpStream::connect(listener.local_addr().expect("bound")).await.expect("it listens");
         let (tcp, peer) = listener.accept().await.expect("it has come");
         let tcp = tcp.into_std().expect("it is open");
-        overseer.watch(|lease| {
+        overseer.watch(peer, |lease| {
             let held = async move {
                 let (_said, stop) = watch::channel(false);
                 let options = Options { upload: None, has_threads: false, tls, log: Log::silent(), stop };
@@ -243,7 +284,7 @@ mod tests {
             let mut client = served(&overseer, tls).await;
             client.write_all(begin).await.expect("it is read");
             let in_time = |until: u64| until >> 1 <= REQUEST_SECS_MAX + 1;
-            let is_told = || overseer.kept().leases.values().all(|(until, _)| in_time(until.load(Ordering::SeqCst)));
+            let is_told = || overseer.kept().leases.values().all(|held| in_time(held.until.load(Ordering::SeqCst)));
             let told = async {
                 while !is_told() {
                     tokio::time::sleep(Duration::from_millis(1)).await;
@@ -265,6 +306,27 @@ mod tests {
             let end = tokio::time::timeout(Duration::from_secs(60), client.read_to_end(&mut answer)).await;
             assert!(end.is_ok() && answer.is_empty(), "it is hung up on");
         }
+    }
+
+    #[tokio::test]
+    async fn who_is_named_and_has_taken_nothing_is_hung_up_on() {
+        let (overseer, clock) = told_the_time();
+        held(&overseer, |lease| lease.limits(STALL_SECS_MAX));
+        held(&overseer, Lease::rests);
+        held(&overseer, Lease::waits);
+        tokio::task::yield_now().await;
+        let others = HashSet::from([SocketAddr::new(PEER.ip(), 2)]);
+        clock.store(UNREAD_SECS_MAX - 1, Ordering::SeqCst);
+        overseer.sweep();
+        assert_eq!(overseer.hang_up(&others), 0);
+        assert_eq!(overseer.hang_up(&HashSet::from([PEER])), 2, "the answer of one has gone on a moment ago");
+        tokio::task::yield_now().await;
+        assert_eq!(overseer.count(), 1);
+        clock.store(UNREAD_SECS_MAX, Ordering::SeqCst);
+        overseer.sweep();
+        assert_eq!((overseer.hang_up(&others), overseer.hang_up(&HashSet::from([PEER]))), (0, 1));
+        tokio::task::yield_now().await;
+        assert_eq!(overseer.count(), 0);
     }
 
     #[tokio::test]
@@ -293,7 +355,7 @@ mod tests {
         let overseer = Overseer::new();
         held(&overseer, Lease::rests);
         let (done, mut is_done) = tokio::sync::oneshot::channel();
-        overseer.watch(|lease| {
+        overseer.watch(PEER, |lease| {
             let busy = async move {
                 lease.waits();
                 while !lease.stops() {

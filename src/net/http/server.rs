@@ -3,6 +3,7 @@
 use super::conversation;
 use super::head::Request;
 use super::response::Response;
+use super::unread;
 use super::workers::Workers;
 use crate::net::log::Log;
 use crate::net::places::Places;
@@ -30,7 +31,7 @@ pub const IDLE_SECS_MAX: u64 = 75;
 /// TLS handshakes of one address at one time; a further one waits for its turn.
 pub const ADDRESS_HANDSHAKES_MAX: usize = 16;
 /// Long answers to one address at one time; a further one waits. What nobody reads lies in the kernel, 140 kB for each, and
-/// with 16,000 of them all that it has for TCP is gone, for everybody.
+/// with 16,000 of them all that it has for TCP is gone, for everybody: `unread.rs` has what this does not see.
 pub const ADDRESS_LONG_ANSWERS_MAX: usize = 4096;
 /// From this length on an answer is a long one.
 pub const LONG_ANSWER_BYTES: u64 = 64 << 10;
@@ -94,7 +95,11 @@ pub fn listen(address: SocketAddr) -> Result<TcpListener, NetError> {
 pub async fn serve<S: Service>(listener: TcpListener, service: Arc<S>, options: Options) {
     let workers =
         if options.has_threads { Workers::of_their_own(&options.stop) } else { Workers::of_the_callers(&options.stop) };
-    let places = Places::new();
+    let (workers, places) = (Arc::new(workers), Places::new());
+    if let (true, Ok(at)) = (options.has_threads, listener.local_addr()) {
+        let (log, stop) = (options.log.clone(), options.stop.clone());
+        tokio::spawn(unread::keep_watch(at.port(), Arc::clone(&workers), Arc::clone(&places), log, stop));
+    }
     let shares = Shares::new();
     let (mut was_full, told) = (false, Seldom::default());
     let mut stop = options.stop.clone();
@@ -122,7 +127,7 @@ pub async fn serve<S: Service>(listener: TcpListener, service: Arc<S>, options: 
                 let (service, options, shares) = (Arc::clone(&service), Arc::clone(&options), shares.clone());
                 // Until it is served it belongs to no runtime.
                 let Ok(tcp) = tcp.into_std() else { continue };
-                workers.serve(|lease| async move {
+                workers.serve(peer, |lease| async move {
                     // Whoever goes away in the middle of an exchange harms only himself.
                     let _ = conversation::hold(tcp, peer, &*service, &options, &shares, &lease).await;
                     drop((place, service));

@@ -2,6 +2,8 @@
 //! that a request does wakes another core.
 
 use super::overseer::{Lease, Overseer};
+use std::collections::HashSet;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
@@ -34,10 +36,19 @@ impl Workers {
         Self(vec![Worker { runtime: Handle::current(), overseer }])
     }
 
-    /// Has the one with the fewest connections serve another one.
-    pub(super) fn serve<F: Future<Output = ()> + Send + 'static>(&self, connection: impl FnOnce(Lease) -> F) {
+    /// Has the one with the fewest connections serve another client.
+    pub(super) fn serve<F: Future<Output = ()> + Send + 'static>(
+        &self,
+        peer: SocketAddr,
+        connection: impl FnOnce(Lease) -> F,
+    ) {
         let worker = self.0.iter().min_by_key(|worker| worker.overseer.count()).expect("there is at least one");
-        worker.overseer.watch(|lease| -> AbortHandle { worker.runtime.spawn(connection(lease)).abort_handle() });
+        worker.overseer.watch(peer, |lease| -> AbortHandle { worker.runtime.spawn(connection(lease)).abort_handle() });
+    }
+
+    /// Ends the connections of these clients that have taken nothing for a while; how many.
+    pub(super) fn hang_up(&self, peers: &HashSet<SocketAddr>) -> usize {
+        self.0.iter().map(|worker| worker.overseer.hang_up(peers)).sum()
     }
 }
 
