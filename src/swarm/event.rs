@@ -35,6 +35,8 @@ pub enum WebSeedOutcome {
     Received,
     /// The frontend is busy and named a time to stay away (503 with `Retry-After`).
     Busy(Duration),
+    /// The frontend is there, but does not have this piece: its file is gone, or is another one by now.
+    Missing,
     /// It did not work.
     Failed,
 }
@@ -75,6 +77,13 @@ pub enum Event {
     },
     /// A block is out: written to the connection to its last byte.
     BlockSent {
+        /// To whom.
+        peer: PeerKey,
+        /// Which.
+        block: Block,
+    },
+    /// A block that was to be sent is not there: its file is gone, or is another one by now. Nothing of it was sent.
+    BlockGone {
         /// To whom.
         peer: PeerKey,
         /// Which.

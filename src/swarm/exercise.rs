@@ -288,8 +288,13 @@ impl Bench {
                 self.tell(Event::BlockReceived { peer, block });
             }
             21 | 22 => {
+                let is_gone = bytes.byte() > 240;
                 if let Some((peer, block)) = bytes.one_of(&mut self.sending) {
-                    self.tell(Event::BlockSent { peer, block });
+                    self.tell(if is_gone {
+                        Event::BlockGone { peer, block }
+                    } else {
+                        Event::BlockSent { peer, block }
+                    });
                 }
             }
             23 | 24 => self.take_http(bytes),
@@ -316,9 +321,10 @@ impl Bench {
     }
 
     fn take_http(&mut self, bytes: &mut Bytes) {
-        let outcome = match bytes.below(4) {
+        let outcome = match bytes.below(5) {
             0 | 1 => WebSeedOutcome::Received,
             2 => WebSeedOutcome::Busy(Duration::from_millis(300)),
+            3 => WebSeedOutcome::Missing,
             _ => WebSeedOutcome::Failed,
         };
         if let Some(piece) = bytes.one_of(&mut self.fetching) {

@@ -11,6 +11,7 @@ use super::message::Message;
 use super::pieces::State;
 use super::session::Session;
 use crate::torrent::PieceIndex;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// With nothing in flight for so long the frontend's seed is asked, and again each time as long.
@@ -32,6 +33,14 @@ const PATIENCE_AT_FIRST: Duration = Duration::from_secs(2);
 /// After a failure the web seed is left alone for so long, doubled each time up to that.
 const HTTP_RETRY_MIN: Duration = Duration::from_millis(200);
 const HTTP_RETRY_MAX: Duration = Duration::from_secs(5);
+/// A piece that failed is left alone for so long, doubled each time up to [`HTTP_RETRY_MAX`], or up to that where the
+/// frontend does not have it: it must not keep those behind it waiting.
+const PIECE_RETRY_MIN: Duration = Duration::from_secs(1);
+const MISSING_RETRY_MAX: Duration = Duration::from_secs(60);
+/// What follows a piece that is missing comes so soon, a little later each time; a tree that is gone altogether is not to
+/// be asked for all its pieces in a moment.
+const MISSING_PAUSE: Duration = Duration::from_millis(20);
+const MISSING_PAUSES_MAX: u32 = 10;
 
 /// Since when there is need, and what was done about it.
 #[derive(Debug, Default)]
@@ -43,6 +52,10 @@ pub(super) struct Fallback {
     asked_demand_at: Option<Duration>,
     http_not_before: Duration,
     http_failures: u32,
+    /// Pieces in a row that the frontend did not have.
+    http_missing: u32,
+    /// Pieces that failed: how often, and until when they are left alone. Of wanted pieces alone, so no more than there are.
+    failed: BTreeMap<PieceIndex, (u32, Duration)>,
     /// How much longer than others this machine waits before it takes what the installer waits for over HTTP, of
     /// [`DEMAND_OVER_HTTP_AFTER`]: one lost piece can hold up all installers at the same moment, and whoever gets it first
     /// passes it on.
@@ -72,10 +85,31 @@ impl Fallback {
     pub(super) fn is_desperate(&self, now: Duration) -> bool {
         self.starving_since.is_some_and(|since| now.saturating_sub(since) >= DESPERATE_AFTER)
     }
-    pub(super) fn web_seed_failed(&mut self, now: Duration) {
+    pub(super) fn web_seed_failed(&mut self, now: Duration, piece: PieceIndex) {
+        self.piece_failed(now, piece, HTTP_RETRY_MAX);
         self.http_failures += 1;
         let wait = HTTP_RETRY_MIN * 2u32.pow(self.http_failures.min(8));
         self.http_not_before = now + wait.min(HTTP_RETRY_MAX);
+    }
+    /// The frontend is well, and does not have the piece.
+    fn web_seed_lacks(&mut self, now: Duration, piece: PieceIndex) {
+        self.piece_failed(now, piece, MISSING_RETRY_MAX);
+        self.http_failures = 0;
+        self.http_missing = (self.http_missing + 1).min(MISSING_PAUSES_MAX);
+        self.http_not_before = now + MISSING_PAUSE * self.http_missing;
+    }
+    fn piece_failed(&mut self, now: Duration, piece: PieceIndex, most: Duration) {
+        let (times, until) = self.failed.entry(piece).or_default();
+        *until = now + (PIECE_RETRY_MIN * 2u32.pow((*times).min(8))).min(most);
+        *times += 1;
+    }
+    fn web_seed_works(&mut self, piece: PieceIndex) {
+        self.failed.remove(&piece);
+        (self.http_failures, self.http_missing) = (0, 0);
+    }
+    /// Whether a piece failed so lately that it is left alone.
+    fn is_left_alone(&self, now: Duration, piece: PieceIndex) -> bool {
+        self.failed.get(&piece).is_some_and(|(_, until)| now < *until)
     }
 }
 
@@ -186,10 +220,11 @@ impl Session {
     fn fetch_pieces(&mut self, now: Duration, at_once: usize, only_demanded: bool) {
         let flying = self.pieces.flights().iter().filter(|flight| flight.source == Source::WebSeed).count();
         for _ in flying..at_once {
-            let piece = self.demand.iter().find(|piece| self.pieces.idle().has(*piece));
-            let piece = piece.or_else(|| {
+            let may_come = |piece: &PieceIndex| !self.fallback.is_left_alone(now, *piece);
+            let demanded = self.demand.iter().filter(|piece| self.pieces.idle().has(*piece));
+            let piece = { demanded }.find(may_come).or_else(|| {
                 let nobody_has = |piece: &PieceIndex| self.pieces.availability(*piece) == 0;
-                let idle = || self.pieces.idle().iter();
+                let idle = || self.pieces.idle().iter().filter(may_come);
                 if only_demanded { None } else { idle().find(nobody_has).or_else(|| idle().next()) }
             });
             let Some(piece) = piece else { return };
@@ -206,7 +241,7 @@ impl Session {
                 let length = u64::from(self.layout.payload_len(piece));
                 self.totals.from_frontend_bytes += length;
                 if is_flying && self.pieces.state(piece) == State::InFlight {
-                    self.fallback.http_failures = 0;
+                    self.fallback.web_seed_works(piece);
                     self.arrived(piece, Source::WebSeed);
                 } else {
                     self.totals.twice_bytes += length;
@@ -217,8 +252,12 @@ impl Session {
                 self.fallback.http_not_before = now + self.random.around(wait.min(HTTP_RETRY_MAX));
                 self.give_up(piece, Source::WebSeed);
             }
+            WebSeedOutcome::Missing => {
+                self.fallback.web_seed_lacks(now, piece);
+                self.give_up(piece, Source::WebSeed);
+            }
             WebSeedOutcome::Failed => {
-                self.fallback.web_seed_failed(now);
+                self.fallback.web_seed_failed(now, piece);
                 self.give_up(piece, Source::WebSeed);
             }
         }

@@ -30,6 +30,8 @@ mod web_seed;
 #[cfg(any(test, fuzzing))]
 pub mod exercise;
 #[cfg(test)]
+mod gone;
+#[cfg(test)]
 mod hostile;
 #[cfg(test)]
 mod tests;

@@ -59,6 +59,8 @@ const TOLD_AT_ONCE_MAX: usize = 1024;
 const CLAIMED_BY: (usize, usize) = (3, 4);
 /// Who said nothing for so long comes after all who did: it may have lost its power, which nobody tells a seed.
 const LIVELY_FOR: Duration = Duration::from_millis(400);
+/// A piece that could not be read is offered to nobody for so long: the tree may be put in order.
+const GONE_FOR: Duration = Duration::from_secs(10);
 /// How often offers are looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
@@ -80,6 +82,8 @@ pub(super) struct Offers {
     /// Pieces that too few claim, of those that never left: found anew at each look.
     doubtful: Bitfield,
     out: BTreeMap<PieceIndex, Offer>,
+    /// Pieces that could not be read, and until when they are not offered.
+    gone: BTreeMap<PieceIndex, Duration>,
     /// Offers that are not sent yet.
     unsent: usize,
     asks: VecDeque<(PeerKey, PieceIndex)>,
@@ -101,6 +105,7 @@ impl Offers {
             left: Bitfield::none(pieces),
             doubtful: Bitfield::none(pieces),
             out: BTreeMap::new(),
+            gone: BTreeMap::new(),
             unsent: 0,
             asks: VecDeque::new(),
             again: VecDeque::new(),
@@ -226,9 +231,20 @@ impl Offers {
         [self.echoes.kept(), &self.fresh, &self.doubtful][kind]
     }
 
+    /// The first of them that a peer lacks and was not told of.
+    fn first_lacking(&self, kind: usize, peer: &Peer) -> Option<PieceIndex> {
+        let lacking = self.new_ones(kind).difference(peer.have()).filter(|piece| peer.lacks(*piece));
+        { lacking }.find(|piece| self.is_there(*piece))
+    }
+
     /// Whether nobody has this piece, as far as can be known.
     fn is_new(&self, piece: PieceIndex) -> bool {
         self.fresh.has(piece) || self.doubtful.has(piece) || self.echoes.kept().has(piece)
+    }
+
+    /// Whether a piece can be sent, as far as is known.
+    fn is_there(&self, piece: PieceIndex) -> bool {
+        !self.gone.contains_key(&piece)
     }
 
     /// Whether a peer may be offered more now, with no more than its share on its way.
@@ -309,7 +325,7 @@ impl Session {
     fn next_ask(&mut self, now: Duration, window: usize) -> Option<(PeerKey, PieceIndex)> {
         let per_peer = self.offers.per_peer(window);
         while let Some((key, piece)) = self.offers.asks.pop_front() {
-            if self.peers.get(key).is_none() {
+            if self.peers.get(key).is_none() || !self.offers.is_there(piece) {
                 continue;
             }
             let takes = |key: &PeerKey| {
@@ -336,7 +352,7 @@ impl Session {
     fn next_again(&mut self, now: Duration) -> Option<(PeerKey, PieceIndex)> {
         let again_after = (self.uploads.block_time() * AGAIN_BLOCK_TIMES).max(AGAIN_AFTER_MIN);
         while let Some((key, piece)) = self.offers.again.pop_front() {
-            let Some(peer) = self.peers.get(key) else { continue };
+            let Some(peer) = self.peers.get(key).filter(|_| self.offers.is_there(piece)) else { continue };
             let offered_at = self.offers.offered_at[piece.get() as usize];
             let is_again = offered_at == Duration::ZERO || now.saturating_sub(offered_at) >= again_after;
             let may = self.offers.is_new(piece) || (is_again && !self.offers.out.contains_key(&piece));
@@ -366,7 +382,7 @@ impl Session {
                     (is_lively || !must_be_lively) && self.offers.may_take(now, peer, per_peer)
                 };
                 let Some(peer) = self.peers.get(key).filter(may_take) else { continue };
-                if let Some(piece) = first_lacking(self.offers.new_ones(kind), peer) {
+                if let Some(piece) = self.offers.first_lacking(kind, peer) {
                     return Some((key, piece));
                 }
             }
@@ -399,6 +415,17 @@ impl Session {
         }
     }
 
+    /// A piece could not be read for this peer.
+    pub(super) fn offer_is_gone(&mut self, now: Duration, key: PeerKey, piece: PieceIndex) {
+        self.offers.gone.insert(piece, now + GONE_FOR);
+        if self.offers.out.get(&piece).is_some_and(|offer| offer.peer == key && !offer.is_sent) {
+            self.offers.withdraw(piece, &self.pieces);
+            if let Some(peer) = self.peers.get_mut(key) {
+                peer.rest.offers.remove(&piece);
+            }
+        }
+    }
+
     /// Withdraws what is not taken, gives up what is lost, and helps those who gain nothing.
     pub(super) fn check_offers(&mut self, now: Duration) {
         if !self.is_seed() {
@@ -410,6 +437,7 @@ impl Session {
         self.offers.look_at = now + LOOK_EVERY;
         self.wake_at(self.offers.look_at);
         self.offers.is_exhausted = false;
+        self.offers.gone.retain(|_, until| now < *until);
         self.offers.doubt(&self.pieces);
         self.offers.echoes.look(now);
         let echo_within = (self.uploads.block_time() * ECHO_BLOCK_TIMES).max(ECHO_WITHIN_MIN);
@@ -460,7 +488,9 @@ impl Session {
     /// asks nothing more until then once it has what it was told of): it finds more than a few offers.
     fn tell_more(&mut self, key: PeerKey) {
         let Some(peer) = self.peers.get_mut(key) else { return };
-        let told = self.pieces.held().difference(&peer.rest.told).take(TOLD_AT_ONCE_MAX).collect::<Vec<_>>();
+        let is_there = |piece: &PieceIndex| self.offers.is_there(*piece);
+        let told =
+            self.pieces.held().difference(&peer.rest.told).filter(is_there).take(TOLD_AT_ONCE_MAX).collect::<Vec<_>>();
         told.iter().for_each(|piece| _ = peer.rest.told.insert(*piece));
         told.iter().for_each(|piece| self.say(key, Message::Have(piece.get())));
     }
@@ -476,7 +506,7 @@ impl Session {
             .filter(|peer| now.saturating_sub(peer.rest.gained_at) >= patience)
             .filter_map(|peer| {
                 let lacking = self.pieces.held().difference(peer.have()).filter(|piece| peer.lacks(*piece));
-                let is_free = |piece: &PieceIndex| !self.offers.out.contains_key(piece);
+                let is_free = |piece: &PieceIndex| !self.offers.out.contains_key(piece) && self.offers.is_there(*piece);
                 Some((peer.key, lacking.filter(is_free).min_by_key(|piece| self.pieces.availability(*piece))?))
             })
             .take(2 * self.config.serve_at_once)
@@ -487,9 +517,4 @@ impl Session {
             }
         }
     }
-}
-
-/// The first of these pieces that a peer lacks and was not told of.
-fn first_lacking(pieces: &Bitfield, peer: &Peer) -> Option<PieceIndex> {
-    pieces.difference(peer.have()).find(|piece| peer.lacks(*piece))
 }

@@ -391,7 +391,7 @@ impl Session {
                     self.disconnect(now, key, Reason::WrongPiece);
                 }
                 (Source::Peer(_), Some((id, address))) => self.ban(id, address, Reason::WrongPiece),
-                _ => self.fallback.web_seed_failed(now),
+                _ => self.fallback.web_seed_failed(now, piece),
             }
             self.ask_for_spoiled(piece);
         }

@@ -211,6 +211,29 @@ impl Session {
         self.offer(now);
     }
 
+    /// What was to be sent is not there. The request is answered all the same, and of a seed nobody is offered that piece for
+    /// a while.
+    pub(super) fn on_gone(&mut self, now: Duration, key: PeerKey, block: Block) {
+        let Some(peer) = self.peers.get_mut(key) else { return };
+        let Some(sending) = peer.rest.sending.take_if(|sending| sending.block == block) else { return };
+        self.uploads.active -= usize::from(!sending.is_stalled);
+        self.uploads.idle(key);
+        if !peer.rest.queue.is_empty() {
+            self.uploads.ready.push_back(key);
+        }
+        if self.is_seed() {
+            self.offer_is_gone(now, key, block.piece);
+        }
+        match self.peers.get(key).is_some_and(|peer| peer.fast) {
+            true => self.reject(key, RawBlock::of(block)),
+            // Without BEP 6 a request cannot be turned down.
+            false => self.disconnect(now, key, Reason::Silent),
+        }
+        self.serve(now);
+        self.tell_ready();
+        self.offer(now);
+    }
+
     /// Tells those of the peers turned down that have least that there is room: they need not ask again and again, and
     /// in the first moments a piece is worth most to whom it gives something to share.
     fn tell_ready(&mut self) {

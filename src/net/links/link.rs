@@ -349,13 +349,16 @@ impl Writer {
         None
     }
 
-    /// Sends a block behind what is gathered. One that is no longer there ends the connection: nothing else can be
-    /// said once its head is out.
+    /// Sends a block behind what is gathered. One that is no longer there is told of in its place; one that goes while it
+    /// is sent ends the connection: nothing else can be said once its head is out.
     async fn block(&mut self, batch: &mut Vec<u8>, block: Block) -> std::io::Result<()> {
         self.fit_buffer();
         let leaving = self.common.way_out.begin();
-        let gone = || Error::new(ErrorKind::NotFound, "the block is gone");
-        let parts = self.common.supply.block(block).await.ok_or_else(gone)?;
+        let Some(parts) = self.common.supply.block(block).await else {
+            write_all(self.tcp.as_ref(), batch).await?;
+            let _ = self.common.to_owner.send(Input::Gone { peer: self.peer, block }).await;
+            return Ok(());
+        };
         wire::put_piece_head(batch, block.piece.get(), block.offset_bytes, block.length_bytes);
         send_more(self.tcp.as_ref(), batch).await?;
         for part in parts {

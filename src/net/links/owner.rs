@@ -99,6 +99,11 @@ pub(super) enum Input {
         block: Block,
         data: Bytes,
     },
+    /// A block that was to be sent is not there.
+    Gone {
+        peer: PeerKey,
+        block: Block,
+    },
     Http {
         piece: PieceIndex,
         outcome: Result<Vec<Bytes>, WebSeedOutcome>,
@@ -161,6 +166,7 @@ impl Member {
             common,
             told,
             told_of: BTreeMap::new(),
+            gone_files: Seldom::default(),
         };
         tokio::spawn(owner.run(inputs));
         Self { info_hash, peer_id, to_owner, progress, uploaded }
@@ -231,6 +237,8 @@ struct Owner {
     told: watch::Sender<Progress>,
     /// Whom the log was told of lately, by event.
     told_of: BTreeMap<&'static str, Seldom>,
+    /// Which files the log was told lately that they are not there.
+    gone_files: Seldom<String>,
 }
 
 impl Owner {
@@ -286,6 +294,10 @@ impl Owner {
                 self.handle(Event::BlockReceived { peer, block });
             }
             Input::Block { .. } => {}
+            Input::Gone { peer, block } => {
+                self.tell_gone(block.piece);
+                self.handle(Event::BlockGone { peer, block });
+            }
             Input::Http { piece, outcome } => {
                 if self.fetches.remove(&piece).is_none() {
                     return;
@@ -346,6 +358,18 @@ impl Owner {
     fn tell_of(&mut self, event: &'static str, address: SocketAddr, reason: &dyn std::fmt::Display) {
         if self.told_of.entry(event).or_default().is_due(address.ip()) {
             self.setup.log.warning(event, &[("address", &address), ("reason", reason)]);
+        }
+    }
+
+    /// Names the file of a piece that is not there as it was published, once in a while.
+    fn tell_gone(&self, piece: PieceIndex) {
+        let segments = self.common.supply.metainfo().layout().segments(piece);
+        for segment in segments.filter(|segment| !segment.file.is_pad) {
+            let file = &segment.file.path;
+            if self.gone_files.is_due(file.as_str().to_owned()) {
+                let hint = "put it back, or publish the tree as it is now: rocks add-distribution";
+                self.setup.log.warning("file-gone", &[("file", &file.as_str()), ("hint", &hint)]);
+            }
         }
     }
 

@@ -61,6 +61,15 @@ impl Supply {
                     if file.length_bytes != segment.file.length_bytes {
                         return None;
                     }
+                    // Of a tree that changes under its snapshot, `repomd.xml` keeps its name, and often its length: whoever
+                    // sends another one is taken for a liar.
+                    if file
+                        .content
+                        .as_ref()
+                        .is_some_and(|content| !is_as_published(metainfo, block.piece, &segment, content))
+                    {
+                        return None;
+                    }
                     files.insert(segment.file.path.as_str(), Arc::clone(&file.file));
                 }
                 block_parts(metainfo, block.piece, block.offset_bytes, block.length_bytes, |path| {
@@ -69,6 +78,16 @@ impl Supply {
             }
         }
     }
+}
+
+/// Whether a short file's part of a piece is what was published.
+fn is_as_published(metainfo: &Metainfo, piece: PieceIndex, segment: &Segment<'_>, content: &[u8]) -> bool {
+    if metainfo.layout().payload_len(piece) != segment.length_bytes {
+        return true;
+    }
+    let start = segment.file_offset_bytes as usize;
+    let part = content.get(start..start + segment.length_bytes as usize);
+    part.is_some_and(|part| metainfo.verify_piece(piece, part))
 }
 
 /// The frontend's tree over HTTP: the bounded fall-back.
@@ -140,7 +159,8 @@ impl WebSeed {
             return Err(WebSeedOutcome::Busy(Duration::from_secs(wait)));
         }
         if !is_part && !is_whole {
-            return Err(WebSeedOutcome::Failed);
+            let is_there = matches!(answer.status, 200 | 206 | 404 | 410 | 416);
+            return Err(if is_there { WebSeedOutcome::Missing } else { WebSeedOutcome::Failed });
         }
         let mut parts = Vec::new();
         while let Some(bytes) = answer.next().await.map_err(failed)? {
