@@ -48,10 +48,21 @@ impl Routes {
         let decoded = request.head.target.decoded_path();
         let path = decoded.as_deref().and_then(|path| path.strip_prefix(TREES)?.split_once('/'));
         let Some((name, path)) = path else { return Response::text(404, "no such file") };
-        let Some(tree) = self.tree(name, request.peer.ip()).await else {
-            return Response::text(404, "no such distribution");
+        let sent = &self.shared.counters.package_bytes;
+        let mut answer = match self.tree(name, request.peer.ip()).await {
+            Some(tree) => files::answer(request, &tree, path, sent).await,
+            None => Response::text(404, "no such distribution"),
         };
-        let answer = files::answer(request, &tree, path, &self.shared.counters.package_bytes).await;
+        // A machine in the middle of its installation goes on with the snapshot that it began with.
+        if answer.status == 404 {
+            for former in self.shared.seeds.former_trees(name) {
+                let there = files::answer(request, &former, path, sent).await;
+                if there.status != 404 {
+                    answer = there;
+                    break;
+                }
+            }
+        }
         // Of machines alone: what strangers say of themselves takes nothing from the machines' share.
         let is_web_seed = request.head.headers.get(WEB_SEED_HEADER).is_some()
             && matches!(answer.status, 200 | 206)

@@ -1,24 +1,42 @@
-//! The permanent seeds: one for each distribution, of the tree that the frontend serves anyway.
+//! The permanent seeds: one for each distribution, of the tree that the frontend serves anyway; and those of snapshots that
+//! were replaced, as long as machines install from them.
 //!
 //! Invariant: whoever is connected was found to install in what the store said at the last look, or has come since.
 
 use super::{Shared, who};
+use crate::cluster::DistributionName;
 use crate::net::links::{Door, Member, Setup, Supply};
 use crate::net::log::Log;
 use crate::net::rate::Bucket;
+use crate::net::tree::Tree;
 use crate::store::{Reader, Store, StoreError};
 use crate::swarm::{SessionConfig, WebSeedShare};
 use crate::torrent::{InfoHash, Metainfo};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+
+/// How long the seed of a snapshot that was replaced stays when nobody is connected with it: a machine in the middle of its
+/// installation comes again.
+const FORMER_FOR: Duration = Duration::from_secs(120);
+
+/// What a seed is of.
+#[derive(Debug, Clone)]
+struct Seeded {
+    distribution: DistributionName,
+    tree: Arc<Tree>,
+    /// Of a snapshot that was replaced: when a machine was last connected with it.
+    needed: Option<Instant>,
+}
 
 /// The seeds of all distributions.
 pub(super) struct Seeds {
     door: Door,
     upload: Option<Arc<Bucket>>,
     log: Log,
+    seeded: Mutex<HashMap<InfoHash, Seeded>>,
     /// The store's generation at the last look.
     looked: AtomicU64,
     /// The generation at the last look at who is connected, and whom it found there that installs.
@@ -39,6 +57,7 @@ impl Seeds {
             door,
             upload,
             log,
+            seeded: Mutex::default(),
             looked: AtomicU64::new(u64::MAX),
             reviewed: Mutex::new((u64::MAX, HashSet::new())),
             sent_before: AtomicU64::new(0),
@@ -69,8 +88,24 @@ impl Seeds {
         self.door.members().iter().map(|member| member.progress().borrow().peers).sum()
     }
 
-    /// Seeds what the store has published now, and nothing else.
+    fn seeded(&self) -> MutexGuard<'_, HashMap<InfoHash, Seeded>> {
+        self.seeded.lock().expect("nobody panics while holding what is seeded")
+    }
+
+    /// The trees of snapshots of this distribution that were replaced, and that machines install from.
+    pub(super) fn former_trees(&self, distribution: &str) -> Vec<Arc<Tree>> {
+        let seeded = self.seeded();
+        let former = seeded.values().filter(|it| it.needed.is_some() && it.distribution.as_str() == distribution);
+        former.map(|it| Arc::clone(&it.tree)).collect()
+    }
+
+    /// Seeds what the store has published now, and what it replaced until nobody needs that any more.
     pub(super) async fn refresh(&self, shared: &Arc<Shared>) {
+        self.follow(shared).await;
+        self.let_go(Instant::now());
+    }
+
+    async fn follow(&self, shared: &Arc<Shared>) {
         let (store, looked) = (Arc::clone(&shared.store), self.looked.load(Ordering::Relaxed));
         let read = move || {
             store.read(|reader| {
@@ -90,13 +125,17 @@ impl Seeds {
         let mut there: HashSet<InfoHash> = HashSet::new();
         for (distribution, metainfo) in published {
             there.insert(distribution.info_hash);
+            let tree = shared.tree(&distribution.path);
+            let name = distribution.name.clone();
+            let seeded = Seeded { distribution: name, tree: Arc::clone(&tree), needed: None };
             if self.door.member(distribution.info_hash).is_some_and(|member| member.is_alive()) {
+                self.seeded().insert(distribution.info_hash, seeded);
                 continue;
             }
             match metainfo.as_deref().map(Metainfo::parse) {
                 Some(Ok(metainfo)) => {
-                    let supply = Supply::Tree { metainfo, tree: shared.tree(&distribution.path) };
-                    self.door.add(self.join(supply));
+                    self.door.add(self.join(Supply::Tree { metainfo, tree }));
+                    self.seeded().insert(distribution.info_hash, seeded);
                     self.log.info("seeding", &[("distribution", &distribution.name)]);
                 }
                 unreadable => {
@@ -111,14 +150,34 @@ impl Seeds {
                 }
             }
         }
+        for (info_hash, seeded) in &mut *self.seeded() {
+            if !there.contains(info_hash) {
+                seeded.needed.get_or_insert_with(Instant::now);
+            }
+        }
+        self.looked.store(generation, Ordering::Relaxed);
+    }
+
+    /// Ends the seeds of snapshots that were replaced and that nobody installs from any more.
+    pub(super) fn let_go(&self, now: Instant) {
         for member in self.door.members() {
-            if !there.contains(&member.info_hash()) {
+            let mut seeded = self.seeded();
+            let is_needed = seeded.get_mut(&member.info_hash()).is_some_and(|seeded| match &mut seeded.needed {
+                None => true,
+                Some(needed) => {
+                    if member.progress().borrow().peers > 0 {
+                        *needed = now;
+                    }
+                    now.saturating_duration_since(*needed) < FORMER_FOR
+                }
+            });
+            if !is_needed {
+                seeded.remove(&member.info_hash());
                 self.door.remove(member.info_hash());
                 self.sent_before.fetch_add(member.uploaded().load(Ordering::Relaxed), Ordering::Relaxed);
                 tokio::spawn(async move { member.stop().await });
             }
         }
-        self.looked.store(generation, Ordering::Relaxed);
     }
 
     /// Hangs up on whose host has ended its installation, or is none any more, since he came in.

@@ -3,6 +3,7 @@
 mod renamed;
 mod secrets;
 mod security;
+mod snapshots;
 mod strangers;
 
 use super::super::fixture::{Fixture, MAC, assert_open_metrics, client};

@@ -211,7 +211,7 @@ async fn the_seed_hangs_up_on_strangers_before_the_handshake() {
 }
 
 /// Shakes hands with the seed, as a client of any make at 127.1.0.N does; none where it hangs up.
-async fn greet(running: &Running, fixture: &Fixture, number: u8) -> Option<TcpStream> {
+pub(super) async fn greet(running: &Running, fixture: &Fixture, number: u8) -> Option<TcpStream> {
     let socket = TcpSocket::new_v4().expect("a socket");
     socket.bind(([127, 1, 0, number], 0).into()).expect("loopback");
     let mut peer = socket.connect(running.peers).await.expect("connected");
