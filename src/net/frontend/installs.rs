@@ -14,6 +14,8 @@ use std::time::{Duration, Instant};
 
 /// A machine that was not heard of for this long has died.
 pub const SILENCE: Duration = Duration::from_secs(45);
+/// A frontend that has not looked for machines that died for this long, which it does every few seconds, was stopped.
+const STOOD_STILL: Duration = Duration::from_secs(15);
 /// Reports that all machines together send in a second, as far as the longest pause lets them. Each costs the frontend's
 /// link some three hundred bytes: a hundredth of 10 Mbit.
 const REPORTS_PER_SEC: u64 = 40;
@@ -103,6 +105,8 @@ struct Rows {
     installs: BTreeMap<HostName, Install>,
     by_address: HashMap<IpAddr, HostName>,
     changes: u64,
+    /// When machines that died were last looked for.
+    swept: Option<Instant>,
 }
 
 /// The board.
@@ -308,9 +312,17 @@ impl Board {
         if phase.is_active() { Reported::Taken } else { Reported::Waits(number) }
     }
 
-    /// Flags machines that were not heard of for [`SILENCE`].
+    /// Flags machines that were not heard of for [`SILENCE`]. Time in which this frontend stood still does not count: their
+    /// words wait in its sockets.
     pub(super) fn sweep(&self, now: Instant) {
         let mut rows = self.rows.lock().expect("nobody panics while holding the board");
+        let since = rows.swept.replace(now).map_or(Duration::ZERO, |swept| now.saturating_duration_since(swept));
+        if since > STOOD_STILL {
+            self.log.warning("stood-still", &[("secs", &since.as_secs())]);
+            for install in rows.installs.values_mut() {
+                install.heard = (install.heard + since).min(now);
+            }
+        }
         rows.changes += 1;
         let change = rows.changes;
         for (host, install) in &mut rows.installs {
@@ -432,8 +444,10 @@ mod tests {
             board.started(&host(name), Some(address.parse().expect("an address")), first(&host(name)));
         }
         let begun = Instant::now();
-        board.sweep(begun + SILENCE - Duration::from_secs(1));
-        assert_eq!(board.counts()["failed"], 0);
+        for looks in 0..SILENCE.as_secs() / SWEEP.as_secs() {
+            board.sweep(begun + SWEEP * looks as u32);
+            assert_eq!(board.counts()["failed"], 0);
+        }
         board.report(
             &host("compute-0-1"),
             &first(&host("compute-0-1")),
@@ -453,6 +467,24 @@ mod tests {
             Report { phase: Phase::Fetching, ..Report::default() },
         );
         assert_eq!(board.counts()["failed"], 0);
+    }
+
+    #[test]
+    fn the_time_in_which_the_frontend_stood_still_makes_no_machine_dead() {
+        let board = board();
+        let host = HostName::parse("compute-0-0").expect("a name");
+        board.started(&host, Some(IpAddr::from([127, 1, 0, 1])), first(&host));
+        let begun = Instant::now();
+        board.sweep(begun);
+        let back = begun + SILENCE * 3;
+        let failed = |at| {
+            board.sweep(at);
+            board.counts()["failed"]
+        };
+        assert_eq!(failed(back), 0, "its words wait in the sockets");
+        let looks = SILENCE.as_secs() / SWEEP.as_secs();
+        assert!((1..looks as u32).all(|looks| failed(back + SWEEP * looks) == 0));
+        assert_eq!(failed(back + SILENCE + SWEEP), 1, "it says nothing now either");
     }
 
     #[test]
