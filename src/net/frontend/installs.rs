@@ -5,9 +5,9 @@ use super::pending::{HOSTS_MAX, Pending};
 use crate::cluster::{Boot, HostName, InstallState, natural_order};
 use crate::net::log::{Log, is_shown};
 use crate::net::report::{Phase, Report};
-use crate::store::{BootChange, Renamed, Store, StoreError};
+use crate::store::{BootChange, Reader, Renamed, Store, StoreError};
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -177,12 +177,15 @@ impl Board {
         Ok(())
     }
 
-    /// Follows the store, where this generation of it is news: who was renamed is on the board by its new name.
+    /// Follows the store, where this generation of it is news: who was renamed is on the board by its new name, and who was
+    /// removed is there no longer.
     pub(super) fn follow(&self, store: &Store, generation: u64) -> Result<(), StoreError> {
         let mut followed = self.followed.lock().expect("nobody panics while holding the generation");
         if *followed < generation {
-            let (renamed, now) = store.read(|reader| Ok((reader.renamed()?, reader.facts_generation()?)))?;
+            let look = |reader: &Reader| Ok((reader.renamed()?, reader.host_names()?, reader.facts_generation()?));
+            let (renamed, there, now) = store.read(look)?;
             self.rename(&renamed);
+            self.keep(&there.into_iter().collect());
             *followed = now;
         }
         Ok(())
@@ -209,6 +212,14 @@ impl Board {
             install.formerly = Some(old);
             rows.installs.insert(new, install);
         }
+    }
+
+    /// Keeps the machines of these hosts alone. One that is added just now comes back with its next word.
+    fn keep(&self, hosts: &HashSet<HostName>) {
+        let mut rows = self.rows.lock().expect("nobody panics while holding the board");
+        let rows = &mut *rows;
+        rows.installs.retain(|host, _| hosts.contains(host));
+        rows.by_address.retain(|_, host| hosts.contains(host));
     }
 
     /// A machine asks for its profile, or reports for the first time; from there on, what comes from this address is its

@@ -1,4 +1,5 @@
-//! A host that is renamed while it installs: it goes on under the token it has, and ends under its new name.
+//! A host that is renamed while it installs: it goes on under the token it has, and ends under its new name. One that is
+//! removed is forgotten.
 
 use super::security::{boot_script, refused, secure_client, token_in};
 use super::*;
@@ -111,5 +112,24 @@ async fn a_goodbye_that_waits_for_the_store_ends_what_was_renamed_before_it_was_
     renaming.join().expect("renamed");
     assert_eq!(goodbye.await.expect("no panic"), 200);
     assert_eq!(boot(&fixture, &new_name()).state, Some(InstallState::Installed));
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_that_is_removed_while_it_installs_is_on_the_board_no_longer() {
+    let fixture = Fixture::new();
+    let running = fixture.serve().await;
+    let machine = client(running.http, "127.1.0.1");
+    machine.get_whole(PROFILE, &[]).await.expect("its profile");
+    assert_eq!(report(&machine, Phase::Fetching).await, 200);
+    assert_eq!(running.shared.board.counts()["fetching"], 1);
+    fixture.store.write("remove", |writer| writer.remove_host(&first_host())).expect("written");
+    let going = async {
+        while running.shared.board.counts()["fetching"] > 0 {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, going).await.expect("nobody is to look after a host that is no more");
+    assert_eq!(report(&machine, Phase::Fetching).await, 403);
     running.stop().await;
 }
