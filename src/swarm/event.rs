@@ -75,6 +75,13 @@ pub enum Event {
         /// Which.
         block: Block,
     },
+    /// A good part of a block came in, and more is to come: a long block on a slow link is no silence.
+    BlockMoves {
+        /// From whom.
+        peer: PeerKey,
+        /// Which.
+        block: Block,
+    },
     /// A block is out: written to the connection to its last byte.
     BlockSent {
         /// To whom.

@@ -119,15 +119,12 @@ mod tests {
     use crate::torrent::MetainfoBuilder;
     use std::sync::Arc;
 
-    /// Pieces of which the last two are late.
-    const PIECES: u32 = 40;
-
-    /// A machine that got all pieces but the last two from one peer, so far apart; the other peer, which has these two to
-    /// send, speaks and sends nothing. How long until both are asked of the first one too: one copy may always be on its way.
-    fn copied_after(gap: Duration) -> Duration {
+    /// A machine that got all of so many pieces but the last two from one peer, so far apart; the other peer, which has these
+    /// two to send, speaks and sends nothing. How long until so many copies are asked of the first one too.
+    fn copied_after(pieces: u32, gap: Duration, copies: usize) -> Duration {
         let mut builder = MetainfoBuilder::new("test", PIECE_BYTES).expect("a plain name");
-        let length_bytes = u64::from(PIECES * PIECE_BYTES);
-        builder.file("a", length_bytes, vec![[0; 20]; PIECES as usize]).expect("whole pieces");
+        let length_bytes = u64::from(pieces * PIECE_BYTES);
+        builder.file("a", length_bytes, vec![[0; 20]; pieces as usize]).expect("whole pieces");
         let layout = Arc::new(builder.finish().expect("well-formed").layout().clone());
         let mut bench =
             Bench::of(SessionConfig { web_seed: false, ..SessionConfig::machine(id(1)) }, Arc::clone(&layout));
@@ -141,13 +138,13 @@ mod tests {
             let (piece, source) = bench.verifying.pop().expect("a whole piece");
             bench.tell(Event::Verified { piece, source, ok: true });
         };
-        (4..PIECES).for_each(|_| give(&mut bench));
+        (4..pieces).for_each(|_| give(&mut bench));
         let begun = bench.now;
         let late = bench.connect_ours(3);
         (0..2).for_each(|_| give(&mut bench));
         let missing: Vec<_> = bench.asked.iter().map(|(peer, _)| *peer).collect();
         assert_eq!(missing, [late; 2]);
-        while bench.asked.iter().filter(|(peer, _)| *peer == good).count() < 2 {
+        while bench.asked.iter().filter(|(peer, _)| *peer == good).count() < copies {
             bench.pass(Duration::from_millis(10));
             bench.say(late, Message::KeepAlive);
         }
@@ -156,9 +153,37 @@ mod tests {
 
     #[test]
     fn a_second_copy_waits_for_half_a_second_and_for_twelve_pieces() {
-        let fast = copied_after(Duration::from_millis(5));
+        let fast = copied_after(40, Duration::from_millis(5), 2);
         assert!((500..700).contains(&fast.as_millis()), "{fast:?}");
-        let slow = copied_after(Duration::from_millis(100));
+        let slow = copied_after(40, Duration::from_millis(100), 2);
         assert!((1200..1500).contains(&slow.as_millis()), "{slow:?}: the peer sends the oldest of three blocks first");
+    }
+
+    #[test]
+    fn one_copy_may_be_on_its_way_at_once_but_for_the_first_moments() {
+        let later = copied_after(40, Duration::from_millis(5), 1);
+        assert!(later.as_millis() < 100, "{later:?}");
+        let at_first = copied_after(12, Duration::from_millis(5), 1);
+        assert!((500..700).contains(&at_first.as_millis()), "{at_first:?}: ten pieces may have come in a burst");
+    }
+
+    #[test]
+    fn who_sends_a_long_block_is_not_silent() {
+        let taken_back = |moves: bool| {
+            let mut bench = Bench::machine();
+            let slow = bench.connect_ours(2);
+            let asked: Vec<_> = bench.asked.iter().map(|(_, block)| *block).collect();
+            assert!(asked.len() > 1);
+            bench.connect_ours(3);
+            for _ in 0..10 {
+                bench.pass(Duration::from_millis(200));
+                for block in asked.iter().filter(|_| moves) {
+                    bench.tell(Event::BlockMoves { peer: slow, block: *block });
+                }
+            }
+            bench.said.iter().filter(|(to, said)| *to == slow && matches!(said, Message::Cancel(_))).count()
+        };
+        assert_eq!(taken_back(true), 0);
+        assert!(taken_back(false) > 1);
     }
 }

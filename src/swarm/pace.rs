@@ -104,6 +104,11 @@ impl Pace {
         self.count > 0
     }
 
+    /// Whether so many pieces have come that their median says something.
+    pub(super) fn is_steady(&self) -> bool {
+        self.count >= SAMPLES
+    }
+
     /// The time between two pieces: what a piece takes on our own link when it is full. Before that is known a short
     /// time: in the first moments there is one holder of each piece, and who waits for long is left behind for good.
     pub(super) fn gap(&self) -> Duration {

@@ -174,7 +174,10 @@ impl Session {
                 continue;
             }
             let is_very_late = flights.iter().all(|flight| waited(flight) >= copy_after);
-            if !is_very_late && !*may_come_twice.get_or_insert_with(|| self.may_come_twice(now)) {
+            // Before the times of pieces are known everything looks late: the first ones may have come in a burst.
+            let is_due = is_very_late
+                || (self.pace.is_steady() && *may_come_twice.get_or_insert_with(|| self.may_come_twice(now)));
+            if !is_due {
                 continue;
             }
             let other = |peer: &&Peer| {
@@ -284,6 +287,16 @@ impl Session {
         {
             peer.rest.late.truncate(LATE_MAX - 1);
             peer.rest.late.push_front(piece);
+        }
+    }
+
+    /// A good part of a block came: who sends it is not silent, and the piece is not late.
+    pub(super) fn on_block_moves(&mut self, now: Duration, key: PeerKey, block: Block) {
+        let flight = self.pieces.flights_mut().get_mut(block.piece, Source::Peer(key));
+        let Some(flight) = flight.filter(|flight| flight.waiting.contains(&block)) else { return };
+        flight.moved_at = now;
+        if let Some(peer) = self.peers.get_mut(key) {
+            (peer.heard_at, peer.rest.answered_at) = (now, now);
         }
     }
 

@@ -111,6 +111,7 @@ impl Session {
             }
             Event::Message { peer, message } => self.on_message(now, peer, message),
             Event::BlockReceived { peer, block } => self.on_block(now, peer, block),
+            Event::BlockMoves { peer, block } => self.on_block_moves(now, peer, block),
             Event::BlockSent { peer, block } => self.on_sent(now, peer, block),
             Event::BlockGone { peer, block } => self.on_gone(now, peer, block),
             Event::PeerMalformed { peer } => self.disconnect(now, peer, Reason::Malformed),

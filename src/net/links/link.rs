@@ -1,5 +1,6 @@
 //! One connection between peers: its handshake, the task that reads and the task that writes.
 
+use super::moving::Moving;
 use super::owner::Input;
 use super::spare::Spare;
 use super::supply::Supply;
@@ -251,7 +252,7 @@ impl Reader {
         let is_expected = self.expected.lock().expect("nobody panics while holding the blocks").remove(&raw);
         let layout = self.common.supply.metainfo().layout();
         let block = layout.block(raw.piece, raw.offset_bytes, raw.length_bytes);
-        let data = if is_expected { Some(self.payload(length).await?) } else { self.skip(length).await? };
+        let data = if is_expected { Some(self.payload(length, block).await?) } else { self.skip(length).await? };
         // Outside every piece: said in words that the session judges.
         Ok(match block {
             Some(block) => Input::Block { peer: self.peer, block, data: data.unwrap_or_default() },
@@ -259,15 +260,19 @@ impl Reader {
         })
     }
 
-    async fn payload(&mut self, length: usize) -> std::io::Result<Bytes> {
+    async fn payload(&mut self, length: usize, block: Option<Block>) -> std::io::Result<Bytes> {
         let mut payload = self.common.spare.take(length);
         let here = length.min(self.buffer.len());
         payload.put(self.buffer.split_to(here));
         self.book(here).await;
+        let mut moving = Moving::new(Instant::now());
         while payload.len() < length {
             let before = payload.len();
             self.fill(&mut payload, length - before).await?;
             self.book(payload.len() - before).await;
+            if let Some(block) = block.filter(|_| moving.is_news(Instant::now(), payload.len())) {
+                let _ = self.common.to_owner.send(Input::Event(Event::BlockMoves { peer: self.peer, block })).await;
+            }
         }
         self.common.way_out.came(Instant::now(), length as u64);
         Ok(payload.freeze())

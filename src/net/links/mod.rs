@@ -12,6 +12,7 @@ mod knocks;
 mod link;
 mod link_rate;
 mod metadata;
+mod moving;
 mod owner;
 mod spare;
 mod supply;
