@@ -188,8 +188,9 @@ impl Contacts {
         if self.banned_ids.len() < config::BANNED_MAX {
             self.banned_ids.insert(id);
         }
-        if self.banned_hosts.len() < config::BANNED_MAX {
-            *self.banned_hosts.entry(address.ip().to_canonical()).or_default() += 1;
+        let host = address.ip().to_canonical();
+        if self.banned_hosts.len() < config::BANNED_MAX || self.banned_hosts.contains_key(&host) {
+            *self.banned_hosts.entry(host).or_default() += 1;
         }
         self.never(address);
     }
@@ -197,8 +198,11 @@ impl Contacts {
     pub(super) fn is_proved_to_lie(&mut self, host: IpAddr, says: IpAddr) -> bool {
         match self.accused.get(&host) {
             Some(before) if *before != says => {
-                self.banned_hosts.insert(host, HOST_BANS_MAX);
                 self.accused.remove(&host);
+                // Twice as many as others are banned: the two may come again and again, and name hosts that are none.
+                if self.banned_hosts.len() < 2 * config::BANNED_MAX || self.banned_hosts.contains_key(&host) {
+                    self.banned_hosts.insert(host, HOST_BANS_MAX);
+                }
                 true
             }
             None if self.accused.len() < config::BANNED_MAX => {
@@ -278,7 +282,7 @@ impl Contacts {
         assert!(self.candidates.len() <= config::CANDIDATES_MAX);
         assert!(self.pending.len() <= config::PEERS_WANTED + 1, "pending");
         assert!(self.mute_hosts.len() <= config::BANNED_MAX && self.accused.len() <= config::BANNED_MAX);
-        // A host that is proved to lie comes on top.
+        // Hosts that are proved to lie come on top.
         assert!(self.banned_hosts.len() <= 2 * config::BANNED_MAX);
         assert!(self.banned_ids.len() <= config::BANNED_MAX && self.banned_addresses.len() <= config::BANNED_MAX);
     }

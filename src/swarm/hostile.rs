@@ -165,6 +165,21 @@ fn a_host_that_two_others_report_is_closed_under_all_its_names() {
     assert_eq!(bench.closed[1..], [(again, Reason::Banned)]);
 }
 
+#[test]
+fn two_that_come_again_and_again_and_report_ever_new_hosts_take_no_more_memory() {
+    let mut bench = Bench::new(SessionConfig::seed(id(200)));
+    // Each time sixteen reports of theirs are believed. The bench looks at the limits after every event.
+    for round in 0..2 * BANNED_MAX as u32 / 16 + 8 {
+        let both = [3, 4].map(|n| bench.connect(n, true));
+        for host in 0..16 {
+            let host = (11 << 24 | round << 8 | host).to_be_bytes();
+            both.iter().for_each(|peer| bench.say(*peer, Message::Extended { id: 5, payload: host.to_vec() }));
+        }
+        both.into_iter().for_each(|peer| bench.tell(Event::PeerLost { peer }));
+    }
+    assert!(bench.closed.is_empty());
+}
+
 /// What these peers, one after the other, did with what a seed offered them: how many blocks each was sent. A peer claims
 /// what it was sent where it is told to.
 fn taken(claims: &[bool], time: Duration) -> Vec<u32> {
