@@ -5,7 +5,8 @@
 //! - `Index` is what remains of the metadata for as long as a snapshot lives: enough to answer [`Index::closure`]
 //!   without reading repodata again. It is kept beside the snapshot as bytes.
 //! - `PackageRequest` is a `%packages` section; `closure` closes it over dependencies as dnf does.
-//! - `PackageKeys` verifies the packages' own signatures (`keyring` with the keys, `openpgp` below it).
+//! - `PackageKeys` verifies the packages' own signatures (`keyring` with the keys, `openpgp` below it; `headers` looks at
+//!   a package before anything else reads it).
 //! - `publish` hashes what changed, checks every file against the metadata and makes the metainfo of the snapshot.
 //!
 //! Pure of the graph: a distribution is given a package list, never a host.
@@ -19,6 +20,7 @@ mod dependency;
 mod error;
 mod evr;
 mod hashing;
+mod headers;
 mod index;
 mod install_sets;
 mod keyring;

@@ -5,11 +5,12 @@
 //! package since RPM 4.14), or where one of the keys has signed header and payload together (older ones).
 
 use super::DistributionError;
+use super::headers::Headers;
 use super::keyring::{Keyring, Refusal};
 use super::repomd::hex;
 use rpm::{IndexSignatureTag, IndexTag, PackageMetadata};
 use sha2::{Digest, Sha256};
-use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
+use std::io::{BufRead, BufReader};
 use std::path::Path;
 
 /// The keys of a distribution have together at most this many bytes.
@@ -64,11 +65,18 @@ impl PackageKeys {
 
     /// Verifies a package; says what is wrong as the end of a sentence.
     pub(super) fn verify(&self, path: &Path) -> Result<(), String> {
-        let unreadable = |error: std::io::Error| format!("cannot be read: {error}");
         let file = std::fs::File::open(path).map_err(unreadable)?;
-        let mut reader = BufReader::with_capacity(1 << 18, file);
-        let header = PackageMetadata::parse(&mut reader).map_err(|error| format!("is not an RPM package: {error}"))?;
-        let offsets = header.get_package_segment_offsets();
+        self.verify_bytes(BufReader::with_capacity(1 << 18, file))
+    }
+
+    /// The same of a package whose bytes come from here.
+    pub fn verify_bytes(&self, mut reader: impl BufRead) -> Result<(), String> {
+        let Headers { mut bytes, main_at } =
+            Headers::read(&mut reader).map_err(|why| format!("is not an RPM package: {why}"))?;
+        let header =
+            PackageMetadata::parse(&mut bytes.as_slice()).map_err(|error| format!("is not an RPM package: {error}"))?;
+        // The bytes as they lie in the file, not as they were understood.
+        let mut signed = bytes.split_off(main_at);
         let digest = header
             .header
             .get_entry_data_as_string_array(IndexTag::RPMTAG_PAYLOADSHA256)
@@ -80,11 +88,6 @@ impl PackageKeys {
             if algorithm != SHA256 {
                 return Err(format!("vouches for its payload with unknown hash {algorithm}"));
             }
-            // The bytes as they lie in the file, not as they were understood.
-            let mut signed = Vec::new();
-            reader.seek(SeekFrom::Start(offsets.header)).map_err(unreadable)?;
-            let header_bytes = offsets.payload.saturating_sub(offsets.header);
-            reader.by_ref().take(header_bytes).read_to_end(&mut signed).map_err(unreadable)?;
             self.any(&signatures, signed)?;
             if sum_of_rest(&mut reader).map_err(unreadable)? != digest {
                 return Err("has a payload that its signed header does not vouch for".into());
@@ -95,8 +98,6 @@ impl PackageKeys {
         let both = [IndexSignatureTag::RPMSIGTAG_PGP, IndexSignatureTag::RPMSIGTAG_GPG];
         let signature = both.into_iter().find_map(|tag| header.signature.get_entry_data_as_binary(tag).ok());
         let Some(signature) = signature else { return Err("is not signed".into()) };
-        reader.seek(SeekFrom::Start(offsets.header)).map_err(unreadable)?;
-        let mut signed = Vec::new();
         reader.read_to_end(&mut signed).map_err(unreadable)?;
         self.any(&[signature.into()], signed)
     }
@@ -112,6 +113,10 @@ impl PackageKeys {
         }
         Err(why)
     }
+}
+
+fn unreadable(error: std::io::Error) -> String {
+    format!("cannot be read: {error}")
 }
 
 /// The SHA-256 of what is left, hexadecimal.
