@@ -24,6 +24,8 @@ pub mod tls;
 mod tree;
 mod turns;
 
+#[cfg(any(test, fuzzing))]
+pub mod exercise;
 #[cfg(test)]
 mod fixture;
 

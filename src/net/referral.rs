@@ -55,7 +55,9 @@ impl Referral {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::net::exercise;
     use crate::net::fixture::Fixture;
+    use proptest::prelude::*;
 
     #[test]
     fn a_metainfo_is_the_same_after_its_info_dictionary_came_another_way() {
@@ -77,5 +79,37 @@ mod tests {
         assert_eq!(Referral::read(&serde_json::to_vec(&giant).expect("JSON")), None, "longer than any metainfo");
         let spoilt = Referral { envelope: "!".to_owned(), ..read };
         assert!(spoilt.around(metainfo.raw_info()).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn an_answer_of_any_kind_is_refused_or_holds_together(
+            any in prop::collection::vec(any::<u8>(), 0..200),
+            holders in "[0-9.:,\"\\[\\]]{0,30}",
+            info_bytes: u64,
+            web_seed in "[ -~]{0,30}",
+            at: prop::sample::Index,
+        ) {
+            let mut envelope = Vec::new();
+            envelope.extend(b"d8:url-list");
+            crate::torrent::bencode::put_bytes(&mut envelope, web_seed.as_bytes());
+            envelope.push(b'e');
+            let referral = |envelope: &[u8], holders: &str, info_bytes: u64| {
+                let hash = "00".repeat(20);
+                let envelope = BASE64_STANDARD.encode(envelope);
+                format!(
+                    r#"{{"holders":[{holders}],"depth":1,"info_hash":"{hash}","info_bytes":{info_bytes},"envelope":"{envelope}"}}"#
+                )
+            };
+            let good = referral(&envelope, "", 5);
+            prop_assert!(Referral::read(good.as_bytes()).is_some(), "{}", good);
+            exercise::referral(good.as_bytes());
+            exercise::referral(&any);
+            exercise::referral(referral(&any, &holders, info_bytes).as_bytes());
+            let mut spoilt = good.into_bytes();
+            let at = at.index(spoilt.len());
+            spoilt[at] ^= 1;
+            exercise::referral(&spoilt);
+        }
     }
 }
