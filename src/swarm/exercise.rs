@@ -272,7 +272,13 @@ impl Bench {
                 let (peer, message) = (PeerKey(bytes.below(12)), bytes.message());
                 self.say(peer, message);
             }
-            14..=19 => {
+            14 => {
+                let place = bytes.below(64) as usize;
+                if let Some((peer, block)) = self.asked.get(place).copied() {
+                    self.tell(Event::BlockMoves { peer, block });
+                }
+            }
+            15..=19 => {
                 let ok = bytes.byte() > 20;
                 if let Some((peer, block)) = bytes.one_of(&mut self.asked) {
                     self.tell(Event::BlockReceived { peer, block });
