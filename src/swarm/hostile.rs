@@ -1,6 +1,7 @@
 //! Peers that say what cannot be known, come under many names, take and do not give: what they cost a seed and a machine.
 
 use super::exercise::{Bench, address, id, layout, ours};
+use super::extension::{Handshake, OUR_IDS};
 use super::*;
 use crate::torrent::PeerId;
 use std::time::Duration;
@@ -163,6 +164,24 @@ fn a_host_that_two_others_report_is_closed_under_all_its_names() {
     assert_eq!(bench.closed, [(liar, Reason::WrongPiece)]);
     let again = bench.connect_from(address(2), PeerId::new([78; 12]));
     assert_eq!(bench.closed[1..], [(again, Reason::Banned)]);
+}
+
+#[test]
+fn a_mute_rack_mate_keeps_a_machine_from_other_racks_for_a_while_only() {
+    let config = SessionConfig { rack: Some(1), web_seed: false, ..SessionConfig::machine(id(1)) };
+    let mut bench = Bench::new(config);
+    bench.tell(Event::Want { pieces: layout().pieces().collect() });
+    let mute = bench.connect(2, true);
+    let handshake = Handshake { ids: OUR_IDS, rack: Some(1), ..Handshake::default() };
+    bench.say(mute, Message::HaveAll);
+    bench.say(mute, Message::Extended { id: 0, payload: handshake.encode() });
+    bench.say(mute, Message::Unchoke);
+    let far = bench.connect_ours(3);
+    while !bench.session.is_complete() {
+        assert!(bench.now < Duration::from_secs(60), "{} bytes missing", bench.session.missing_bytes());
+        bench.answer(far, true);
+        bench.pass(Duration::from_millis(50));
+    }
 }
 
 #[test]

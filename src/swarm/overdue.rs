@@ -77,12 +77,14 @@ impl Session {
         }
     }
 
-    /// Asks others for what mute peers were asked for, where others have it and have room.
+    /// Asks others for what mute peers were asked for, where others have it and have room, and may be asked: a dead rack-mate
+    /// whose requests were taken back for nobody would be asked again and again, and counted as silent never.
     fn ask_others(&mut self, now: Duration, mute: Vec<(PieceIndex, PeerKey)>) {
         let reassign_after = self.pace.reassign_after();
         for (piece, key) in mute {
             let is_other = |peer: &Peer| {
-                peer.key != key && !peer.chokes_us && now >= peer.backoff_until && peer.flights < IN_FLIGHT_PER_PEER
+                let has_room = now >= peer.backoff_until && peer.flights < IN_FLIGHT_PER_PEER;
+                peer.key != key && !peer.chokes_us && has_room && self.may_cross(peer, piece, now)
             };
             if self.peers.holders(piece).any(|at| is_other(self.peers.at(at))) {
                 self.call_off(piece, Source::Peer(key));

@@ -196,7 +196,7 @@ impl Session {
     }
 
     /// Across racks only what no rack-mate has or is fetching, unless there is nothing else to do for too long.
-    fn may_cross(&self, peer: &Peer, piece: PieceIndex, now: Duration) -> bool {
+    pub(super) fn may_cross(&self, peer: &Peer, piece: PieceIndex, now: Duration) -> bool {
         peer.is_mate
             || self.config.rack.is_none()
             || (!self.pieces.has_mate(piece) && self.crossing.get(&piece).is_none_or(|until| *until <= now))
