@@ -3,15 +3,19 @@
 //!
 //! Beside what [`Session::check`] holds after every event: nothing is done to a peer that is not connected; nothing is
 //! asked of a peer, sent to it, fetched or verified twice at once; a piece is done once, and only when it is held; a
-//! timeout is never in the past, and time passes in the end. Whatever happened to a machine, an honest peer ends it.
+//! timeout is never in the past, and time passes in the end. Whatever happened to a machine, an honest peer ends it; and
+//! whatever happened to a seed, an honest machine gets everything from it.
+
+mod bytes;
 
 use super::*;
 use crate::torrent::{Block, Layout, MetainfoBuilder, PeerId, PieceIndex};
-use crate::wire::MetadataMessage;
 use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
+
+use bytes::Bytes;
 
 pub(super) const PIECE_BYTES: u32 = 256 * 1024;
 /// Three whole pieces and a short one, then nine files of a short piece each.
@@ -22,6 +26,18 @@ pub(super) const METADATA_BYTES: u32 = 40_000;
 const EVENTS_MAX: usize = 400;
 /// A session says no more than this at one event: a few messages to each peer of each piece.
 const ACTIONS_MAX: usize = 64 * config::SEED_PEERS_MAX;
+/// Time that the events of one string of bytes take at most: a seed looks around twenty times a second.
+const PASS_MAX: Duration = Duration::from_secs(600);
+/// The frontend's seed among those that come.
+const FRONTEND: u32 = 200;
+/// An honest machine that comes last: no tracker's answer and no host before has its number.
+const HONEST: u32 = 255;
+/// The rack of a machine that stands in one.
+const RACK: u32 = 1;
+/// An honest machine that comes last gets something from a seed within this time, again and again.
+const SERVED_WITHIN: Duration = Duration::from_secs(60);
+/// It asks for what it misses as often.
+const ASKS_EVERY: Duration = Duration::from_millis(500);
 /// A session that is woken when it wished so often without time passing never lets it pass.
 const WAKES_MAX: usize = 8;
 
@@ -93,11 +109,15 @@ impl Bench {
     }
 
     /// A machine that wants everything.
+    #[cfg(test)]
     pub(super) fn machine() -> Self {
-        let config = SessionConfig { frontend: Some(address(200)), ..SessionConfig::machine(id(1)) };
-        let mut bench = Self::new(config);
+        let mut bench = Self::new(Self::machine_config());
         bench.tell(Event::Want { pieces: layout().pieces().collect() });
         bench
+    }
+
+    fn machine_config() -> SessionConfig {
+        SessionConfig { frontend: Some(address(FRONTEND)), ..SessionConfig::machine(id(1)) }
     }
 
     pub(super) fn tell(&mut self, event: Event) {
@@ -201,6 +221,7 @@ impl Bench {
     }
 
     /// Somebody comes from this address under this name.
+    #[cfg(test)]
     pub(super) fn connect_from(&mut self, address: SocketAddr, id: PeerId) -> PeerKey {
         self.connected((id, address), Direction::Incoming, true, true)
     }
@@ -260,16 +281,10 @@ impl Bench {
     /// One event, or an answer to something that the session said.
     fn take(&mut self, bytes: &mut Bytes) {
         match bytes.below(32) {
-            0..=2 => {
-                let (n, kind) = (2 + bytes.below(58), bytes.byte());
-                let direction = if kind & 4 == 0 { Direction::Outgoing } else { Direction::Incoming };
-                // Some hosts come under many names.
-                let host = if kind & 24 == 0 { n % 3 } else { n };
-                self.connected((id(n), address(host)), direction, kind & 1 == 0, kind & 2 == 0);
-            }
+            0..=2 => self.take_connection(bytes),
             3 => self.lose(bytes),
             4..=13 => {
-                let (peer, message) = (PeerKey(bytes.below(12)), bytes.message());
+                let (peer, message) = (self.one_connected(bytes), bytes.message());
                 self.say(peer, message);
             }
             14 => {
@@ -288,7 +303,7 @@ impl Bench {
                 }
             }
             20 => {
-                let (peer, piece) = (PeerKey(bytes.below(12)), bytes.piece());
+                let (peer, piece) = (self.one_connected(bytes), bytes.piece());
                 let block = Block { piece, offset_bytes: 0, length_bytes: layout().payload_len(piece) };
                 self.asked.retain(|asked| *asked != (peer, block));
                 self.tell(Event::BlockReceived { peer, block });
@@ -309,16 +324,53 @@ impl Bench {
                 self.tell(Event::Peers { peers, interval: Duration::from_secs(u64::from(bytes.byte())) });
             }
             26 => match bytes.one_of(&mut self.connecting) {
-                Some(address) => self.tell(Event::ConnectFailed { address }),
+                Some(address) => self.take_answer(address, bytes.byte()),
                 None => self.tell(Event::AnnounceFailed),
             },
             27 => self.take_wish(bytes),
-            _ => self.pass(Duration::from_millis(u64::from(bytes.below(3000)))),
+            28..=30 => self.pass_some(Duration::from_millis(u64::from(bytes.below(3000)))),
+            _ => self.pass_some(Duration::from_secs(u64::from(bytes.byte()))),
+        }
+    }
+
+    fn pass_some(&mut self, time: Duration) {
+        self.pass(time.min(PASS_MAX.saturating_sub(self.now)));
+    }
+
+    /// Mostly somebody who is connected.
+    fn one_connected(&self, bytes: &mut Bytes) -> PeerKey {
+        let at = usize::from(bytes.byte());
+        let known = self.connected.iter().nth(at % self.connected.len().max(1)).filter(|_| at < 250);
+        known.copied().unwrap_or(PeerKey(at as u32))
+    }
+
+    fn take_connection(&mut self, bytes: &mut Bytes) {
+        let (n, kind) = (2 + bytes.below(58), bytes.byte());
+        let (fast, extended) = (kind & 1 == 0, kind & 2 == 0);
+        let direction = if kind & 4 == 0 { Direction::Outgoing } else { Direction::Incoming };
+        // Some hosts come under many names, and some under that of the frontend's seed.
+        let (n, host) = match kind >> 3 {
+            0..=3 => (n, n % 3),
+            4 | 5 => (FRONTEND, FRONTEND),
+            6 => (n, FRONTEND),
+            _ => (n, n),
+        };
+        self.connected((id(n), address(host)), direction, fast, extended);
+    }
+
+    /// A connection that the session wished for comes up, or does not.
+    fn take_answer(&mut self, address: SocketAddr, kind: u8) {
+        match (address, kind & 3) {
+            (SocketAddr::V4(v4), 0..=2) => {
+                let n = u32::from(v4.ip().octets()[3]);
+                self.connected((id(n), address), Direction::Outgoing, kind & 4 == 0, kind & 8 == 0);
+            }
+            _ => self.tell(Event::ConnectFailed { address }),
         }
     }
 
     fn lose(&mut self, bytes: &mut Bytes) {
-        let peer = PeerKey(bytes.below(20));
+        let peer = self.one_connected(bytes);
         match bytes.byte() {
             0..=31 => self.tell(Event::PeerMalformed { peer }),
             32..=39 => self.tell(Event::Stop),
@@ -360,87 +412,96 @@ impl Bench {
     }
 }
 
-/// A machine against the events that stand in these bytes. Panics if it breaks a promise.
-pub fn machine(bytes: &[u8]) {
-    let mut bench = Bench::machine();
+/// A session against the events that stand in these bytes: the first says whose.
+pub fn session(bytes: &[u8]) {
+    match bytes.split_first() {
+        Some((0..=63, bytes)) => seed(bytes),
+        Some((_, bytes)) => machine(bytes),
+        None => {}
+    }
+}
+
+/// A machine against the events that stand in these bytes, of which the first says how it is set up. Panics if it breaks a
+/// promise.
+pub(super) fn machine(bytes: &[u8]) {
+    let (kind, bytes) = bytes.split_first().unwrap_or((&0, &[]));
+    let config = Bench::machine_config();
+    let mut bench = Bench::new(SessionConfig {
+        frontend: config.frontend.filter(|_| kind & 1 == 0),
+        rack: (kind & 2 == 0).then_some(RACK),
+        web_seed: kind & 4 == 0,
+        tracker: kind & 8 == 0,
+        address: (kind & 16 == 0).then(|| address(1)),
+        ..config
+    });
+    if kind & 32 == 0 {
+        bench.tell(Event::Want { pieces: layout().pieces().collect() });
+    }
     bench.take_all(bytes);
     bench.pass(Duration::from_secs(10));
-    let good = bench.connect_ours(199);
+    let good = bench.connect_ours(HONEST);
     for _ in 0..100 {
         bench.answer(good, true);
         bench.verify_all(true);
+        // No question over HTTP stays without an answer, be it that there is none.
+        for piece in std::mem::take(&mut bench.fetching) {
+            bench.tell(Event::WebSeed { piece, outcome: WebSeedOutcome::Failed });
+        }
         bench.pass(Duration::from_secs(1));
         if bench.session.is_complete() {
             break;
         }
     }
     let was_refused = bench.closed.iter().any(|(peer, reason)| *peer == good && *reason == Reason::Full);
-    assert!(bench.session.is_complete() || was_refused, "{} bytes missing", bench.session.missing_bytes());
+    let missing_bytes = bench.session.missing_bytes();
+    assert!(missing_bytes == 0 || was_refused, "{missing_bytes} bytes missing, closed {:?}", bench.closed);
 }
 
 /// The frontend's seed against the events that stand in these bytes. Panics if it breaks a promise.
-pub fn seed(bytes: &[u8]) {
-    Bench::new(SessionConfig::seed(id(200))).take_all(bytes);
+pub(super) fn seed(bytes: &[u8]) {
+    let mut bench = Bench::new(SessionConfig::seed(id(FRONTEND)));
+    bench.take_all(bytes);
+    bench.serve_honest();
 }
 
-/// Bytes read as numbers that are mostly in range; zeros behind the end.
-struct Bytes<'a>(&'a [u8]);
-
-impl Bytes<'_> {
-    fn byte(&mut self) -> u8 {
-        self.0.split_off_first().copied().unwrap_or(0)
-    }
-    fn below(&mut self, end: u32) -> u32 {
-        let high = if end > 256 { u32::from(self.byte()) << 8 } else { 0 };
-        (high | u32::from(self.byte())) % end
-    }
-    fn number(&mut self) -> u32 {
-        u32::from_be_bytes([0; 4].map(|_: u8| self.byte()))
-    }
-    fn piece(&mut self) -> PieceIndex {
-        layout().index(self.below(PIECES)).expect("in range")
-    }
-    fn one_of<T>(&mut self, list: &mut Vec<T>) -> Option<T> {
-        let at = self.byte() as usize;
-        (!list.is_empty()).then(|| list.remove(at % list.len()))
-    }
-    fn block(&mut self) -> RawBlock {
-        match self.byte() {
-            0..=9 => RawBlock { piece: self.number(), offset_bytes: self.number(), length_bytes: self.number() },
-            10..=99 => {
-                let (piece, at) = (self.below(PIECES), self.below(16));
-                RawBlock { piece, offset_bytes: at * 16_384, length_bytes: 16_384 }
+impl Bench {
+    /// An honest machine comes to a seed, wants everything and gets it, whoever else is there. It asks for what it is offered,
+    /// says what it has got, and asks for what it misses.
+    fn serve_honest(&mut self) {
+        let good = self.connect_as(HONEST, Direction::Incoming, true, true);
+        self.say(good, Message::HaveNone);
+        self.say(good, Message::Extended { id: 0, payload: ours() });
+        self.say(good, Message::Interested);
+        let mut has = BTreeSet::new();
+        let (mut moved_at, mut asks_at) = (self.now, self.now + ASKS_EVERY);
+        while has.len() < PIECES as usize {
+            if self.closed.iter().any(|(peer, reason)| *peer == good && *reason == Reason::Full) {
+                return;
             }
-            _ => {
-                let piece = self.piece();
-                RawBlock { piece: piece.get(), offset_bytes: 0, length_bytes: layout().payload_len(piece) }
+            assert!(self.connected.contains(&good), "an honest machine was closed: {:?}", self.closed.last());
+            assert!(self.now - moved_at < SERVED_WITHIN, "an honest machine has only {has:?}");
+            for (_, message) in std::mem::take(&mut self.said).into_iter().filter(|(peer, _)| *peer == good) {
+                if let Message::Have(number) = message
+                    && let Some(piece) = layout().index(number).filter(|piece| !has.contains(piece))
+                {
+                    let length_bytes = layout().payload_len(piece);
+                    self.say(good, Message::Request(RawBlock { piece: number, offset_bytes: 0, length_bytes }));
+                }
             }
-        }
-    }
-    fn message(&mut self) -> Message {
-        match self.below(24) {
-            0..=3 => Message::Unchoke,
-            4 => Message::Choke,
-            5 => Message::Interested,
-            6 => Message::NotInterested,
-            7..=10 => Message::Have(self.below(PIECES + 1)),
-            11 => Message::Bitfield(vec![self.byte(), self.byte() & 0xf8]),
-            12 => Message::Bitfield(vec![0xff; self.below(4) as usize]),
-            13 => Message::HaveAll,
-            14 => Message::HaveNone,
-            15..=17 => Message::Request(self.block()),
-            18 => Message::Cancel(self.block()),
-            19 | 20 => Message::Reject(self.block()),
-            21 => Message::Extended { id: 0, payload: ours() },
-            22 => Message::KeepAlive,
-            _ => {
-                let id = self.below(7) as u8;
-                let payload = match id {
-                    6 => MetadataMessage::Request { part: self.below(5) }.encode(),
-                    _ => (0..self.below(24)).map(|_| self.byte()).collect(),
-                };
-                Message::Extended { id, payload }
+            for (peer, block) in std::mem::take(&mut self.sending) {
+                self.tell(Event::BlockSent { peer, block });
+                if peer == good && has.insert(block.piece) {
+                    moved_at = self.now;
+                    self.say(good, Message::Have(block.piece.get()));
+                }
             }
+            if self.now >= asks_at {
+                asks_at = self.now + ASKS_EVERY;
+                let missing: Vec<PieceIndex> = layout().pieces().filter(|piece| !has.contains(piece)).collect();
+                let payload = extension::encode_pieces(&missing);
+                self.say(good, Message::Extended { id: extension::ASK, payload });
+            }
+            self.pass(Duration::from_millis(50));
         }
     }
 }

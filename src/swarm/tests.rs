@@ -534,6 +534,15 @@ fn the_frontend_hears_soon_of_what_few_have_and_later_of_what_many_have() {
     }
 }
 
+#[test]
+fn what_the_fuzz_target_has_kept_breaks_no_promise() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/testdata/fuzz/session");
+    let cases: Vec<_> =
+        std::fs::read_dir(folder).expect("checked in").map(|case| case.expect("readable").path()).collect();
+    assert!(!cases.is_empty());
+    cases.iter().for_each(|case| exercise::session(&std::fs::read(case).expect("readable")));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 
