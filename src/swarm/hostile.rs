@@ -185,6 +185,22 @@ fn a_mute_rack_mate_keeps_a_machine_from_other_racks_for_a_while_only() {
 }
 
 #[test]
+fn what_a_mute_frontend_has_offered_is_asked_of_who_has_it() {
+    let mut bench = Bench::machine();
+    let mute = bench.connect(200, true);
+    bench.say(mute, Message::HaveNone);
+    bench.say(mute, Message::Unchoke);
+    (0..3).for_each(|piece| bench.say(mute, Message::Have(piece)));
+    assert_eq!(bench.asked.iter().filter(|(_, block)| block.offset_bytes == 0).count(), 3, "taken at once");
+    let other = bench.connect_ours(3);
+    while !bench.session.is_complete() {
+        assert!(bench.now < Duration::from_secs(3), "{} bytes missing", bench.session.missing_bytes());
+        bench.answer(other, true);
+        bench.pass(Duration::from_millis(50));
+    }
+}
+
+#[test]
 fn two_that_come_again_and_again_and_report_ever_new_hosts_take_no_more_memory() {
     let mut bench = Bench::new(SessionConfig::seed(id(200)));
     // Each time sixteen reports of theirs are believed. The bench looks at the limits after every event.

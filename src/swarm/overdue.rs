@@ -87,6 +87,8 @@ impl Session {
                 peer.key != key && !peer.chokes_us && has_room && self.may_cross(peer, piece, now)
             };
             if self.peers.holders(piece).any(|at| is_other(self.peers.at(at))) {
+                // Offers are taken at once, whatever the pause: this one would be taken again before anybody else is asked.
+                self.lose_offer(key, piece);
                 self.call_off(piece, Source::Peer(key));
                 if let Some(peer) = self.peers.get_mut(key) {
                     peer.backoff_until = peer.backoff_until.max(now + reassign_after);

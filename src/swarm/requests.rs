@@ -432,13 +432,8 @@ impl Session {
             return;
         }
         peer.backoff_until = now + backoff;
-        if peer.is_frontend && self.peers.lose(key, piece) {
-            // An offer taken back: it will be offered again, perhaps to another machine.
-            let is_idle = self.pieces.idle().has(piece);
-            if let Some(peer) = self.peers.get_mut(key).filter(|_| is_idle) {
-                peer.useful -= 1;
-            }
-        }
+        // An offer taken back: it will be offered again, perhaps to another machine.
+        self.lose_offer(key, piece);
         self.wake_at(now + backoff);
         if let Some(mut flight) = self.give_up(piece, source) {
             self.pace.turned_down(now.saturating_sub(flight.asked_at));
@@ -447,6 +442,18 @@ impl Session {
             self.take_back(piece, &flight);
         }
         self.fill(now);
+    }
+
+    /// What this peer has offered stands no longer, if it is the frontend's seed.
+    pub(super) fn lose_offer(&mut self, key: PeerKey, piece: PieceIndex) {
+        let is_idle = self.pieces.idle().has(piece);
+        let is_frontend = self.peers.get(key).is_some_and(|peer| peer.is_frontend);
+        if is_frontend
+            && self.peers.lose(key, piece)
+            && let Some(peer) = self.peers.get_mut(key).filter(|_| is_idle)
+        {
+            peer.useful -= 1;
+        }
     }
 
     /// The peer answers no requests any more; what it had not answered is free again (without BEP 6 it says no more).
