@@ -22,14 +22,14 @@ use tokio::time::timeout;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A member of a swarm behind a door of its own, and what it has written into its log.
-struct Site {
-    member: Member,
-    at: SocketAddr,
-    lines: Arc<Mutex<Vec<String>>>,
+pub(super) struct Site {
+    pub(super) member: Member,
+    pub(super) at: SocketAddr,
+    pub(super) lines: Arc<Mutex<Vec<String>>>,
 }
 
 impl Site {
-    async fn open(config: SessionConfig, supply: Supply) -> Self {
+    pub(super) async fn open(config: SessionConfig, supply: Supply) -> Self {
         let lines = Arc::new(Mutex::new(Vec::new()));
         let written = Arc::clone(&lines);
         let log = Log::new(move |_, line| written.lock().expect("a list").push(line.to_owned()));

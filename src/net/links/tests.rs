@@ -115,49 +115,28 @@ async fn who_knocks_over_udp_is_refused_and_then_gone_to() {
 /// A seed of a tree that is not what was published: one file is gone, another one has new content of the old length.
 #[tokio::test(flavor = "multi_thread")]
 async fn files_that_are_gone_from_the_tree_cost_themselves_and_nothing_else() {
-    use crate::net::fixture::logged;
-    use crate::net::links::Door;
+    use super::hostile::Site;
     use crate::net::tree::Tree;
     let fixture = Fixture::new();
     let tree = fixture.folder.path().join("tree");
     let (gone, changed) = ("p03+1~a.rpm", "repodata/repomd.xml");
     std::fs::remove_file(tree.join(gone)).expect("it was there");
     std::fs::write(tree.join(changed), b"<REPOMD/>").expect("written");
-    let join = |config: SessionConfig, supply, log| {
-        Member::join(Setup {
-            config: SessionConfig { tracker: false, web_seed: false, ..config },
-            seed_value: 7,
-            supply,
-            web_seed: None,
-            announcer: None,
-            bind: None,
-            upload: None,
-            download: None,
-            log,
-        })
-    };
-    let (log, lines) = logged();
     let supply = Supply::Tree { metainfo: fixture.metainfo.clone(), tree: Arc::new(Tree::new(tree)) };
-    let seed = join(SessionConfig::seed(PeerId::new([2; 12])), supply, log.clone());
-    let door = Door::new(|_| true, log);
-    door.add(seed);
-    let listener = TcpListener::bind("127.1.0.2:0").await.expect("loopback");
-    let at = listener.local_addr().expect("bound");
-    tokio::spawn(door.run(listener));
-    let (machine_log, machine_lines) = logged();
+    let seed = Site::open(SessionConfig::seed(PeerId::new([2; 12])), supply).await;
     let cache = Cache::in_memory(fixture.metainfo.clone());
-    let config = SessionConfig { frontend: Some(at), ..SessionConfig::machine(PeerId::new([1; 12])) };
-    let machine = join(config, Supply::Cache(Arc::new(cache)), machine_log);
+    let config = SessionConfig { frontend: Some(seed.at), ..SessionConfig::machine(PeerId::new([1; 12])) };
+    let machine = Site::open(config, Supply::Cache(Arc::new(cache))).await;
     let layout = fixture.metainfo.layout();
-    machine.event(Event::Want { pieces: layout.pieces().collect() }).await;
+    machine.member.event(Event::Want { pieces: layout.pieces().collect() }).await;
     let missing: usize =
         [gone, changed].iter().map(|path| layout.pieces_of(layout.file(path).expect("a file")).len()).sum();
     let there = layout.piece_count() - missing as u32;
-    let mut progress = machine.progress();
+    let mut progress = machine.member.progress();
     let coming = progress.wait_for(|progress| progress.pieces == there);
     let came = tokio::time::timeout(Duration::from_secs(60), coming).await.is_ok();
     let named = |file: &str| {
-        let lines = lines.lock().expect("no panic");
+        let lines = seed.lines.lock().expect("no panic");
         lines.iter().filter(|line| line.contains("event=file-gone") && line.contains(file)).count()
     };
     let naming = async {
@@ -166,8 +145,8 @@ async fn files_that_are_gone_from_the_tree_cost_themselves_and_nothing_else() {
         }
     };
     let are_named = tokio::time::timeout(Duration::from_secs(60), naming).await.is_ok();
-    let (seed_said, machine_said) = (lines.lock().expect("no panic"), machine_lines.lock().expect("no panic"));
-    assert!(came, "{} of {there} pieces; {seed_said:#?} {machine_said:#?}", machine.progress().borrow().pieces);
+    let (seed_said, machine_said) = (seed.lines.lock().expect("no panic"), machine.lines.lock().expect("no panic"));
+    assert!(came, "{} of {there} pieces; {seed_said:#?} {machine_said:#?}", machine.member.progress().borrow().pieces);
     assert!(are_named, "{seed_said:#?}");
     assert!(machine_said.iter().all(|line| !line.contains("banned")), "{machine_said:#?}");
 }
