@@ -495,15 +495,19 @@ impl Session {
         told.iter().for_each(|piece| self.say(key, Message::Have(piece.get())));
     }
 
-    /// Offers one piece to each peer that has gained nothing for long, whoever else has it.
+    /// Offers one piece to each peer that has gained nothing for long, whoever else has it: first to those that answer. A
+    /// piece that some mute ones hand on to each other would never come to who waits for it.
     fn help_starving(&mut self, now: Duration) {
         let turns = u32::try_from(self.offers.rotation.len()).unwrap_or(u32::MAX);
         let patience = self.uploads.block_time().saturating_mul(turns).clamp(STARVING_AFTER_MIN, STARVING_AFTER_MAX);
-        let starving: Vec<(PeerKey, PieceIndex)> = (self.peers.iter())
+        let mut starving: Vec<&Peer> = (self.peers.iter())
             .filter(|peer| {
                 !peer.upload_only && peer.has_opened && peer.rest.offers.is_empty() && now >= peer.backoff_until
             })
             .filter(|peer| now.saturating_sub(peer.rest.gained_at) >= patience)
+            .collect();
+        starving.sort_by_key(|peer| peer.rest.ignored);
+        let starving: Vec<(PeerKey, PieceIndex)> = (starving.into_iter())
             .filter_map(|peer| {
                 let lacking = self.pieces.held().difference(peer.have()).filter(|piece| peer.lacks(*piece));
                 let is_free = |piece: &PieceIndex| !self.offers.out.contains_key(piece) && self.offers.is_there(*piece);
