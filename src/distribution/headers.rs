@@ -1,5 +1,5 @@
 //! The two headers of an RPM package, looked at before the `rpm` crate reads them. It sets memory aside for as many items
-//! as an entry claims, and slices where an entry points: a package of a few bytes would end the program.
+//! as an entry claims, and slices where an entry points: by its source a package of a few bytes could end the program.
 //!
 //! Invariant: what an accepted entry claims is there, and all entries of a header claim no more than its data. The rpm
 //! program lets no two entries overlap either.

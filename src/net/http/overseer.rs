@@ -131,8 +131,8 @@ impl Overseer {
         }
     }
 
-    /// Ends the connections of these clients, whose addresses of IPv4 are that, with all that waits for them, but for those whose answer has gone on since;
-    /// how many.
+    /// Ends the connections of these clients with all that waits for them, but for those whose answer has gone on since; how
+    /// many. Addresses of IPv4 are named as such, and not as IPv6 has them.
     pub(super) fn hang_up(&self, peers: &HashSet<SocketAddr>) -> usize {
         let went_on = self.clock_secs.load(Ordering::Relaxed) + STALL_SECS_MAX + 1 - UNREAD_SECS_MAX;
         let kept = self.kept();
