@@ -166,6 +166,15 @@ fn a_host_that_two_others_report_is_closed_under_all_its_names() {
     assert_eq!(bench.closed[1..], [(again, Reason::Banned)]);
 }
 
+/// Sees a machine get everything, from one peer that answers, by this time.
+fn completes(bench: &mut Bench, peer: PeerKey, by: Duration) {
+    while !bench.session.is_complete() {
+        assert!(bench.now < by, "{} bytes missing", bench.session.missing_bytes());
+        bench.answer(peer, true);
+        bench.pass(Duration::from_millis(50));
+    }
+}
+
 #[test]
 fn a_mute_rack_mate_keeps_a_machine_from_other_racks_for_a_while_only() {
     let config = SessionConfig { rack: Some(1), web_seed: false, ..SessionConfig::machine(id(1)) };
@@ -177,11 +186,7 @@ fn a_mute_rack_mate_keeps_a_machine_from_other_racks_for_a_while_only() {
     bench.say(mute, Message::Extended { id: 0, payload: handshake.encode() });
     bench.say(mute, Message::Unchoke);
     let far = bench.connect_ours(3);
-    while !bench.session.is_complete() {
-        assert!(bench.now < Duration::from_secs(60), "{} bytes missing", bench.session.missing_bytes());
-        bench.answer(far, true);
-        bench.pass(Duration::from_millis(50));
-    }
+    completes(&mut bench, far, Duration::from_secs(60));
 }
 
 #[test]
@@ -193,11 +198,7 @@ fn what_a_mute_frontend_has_offered_is_asked_of_who_has_it() {
     (0..3).for_each(|piece| bench.say(mute, Message::Have(piece)));
     assert_eq!(bench.asked.iter().filter(|(_, block)| block.offset_bytes == 0).count(), 3, "taken at once");
     let other = bench.connect_ours(3);
-    while !bench.session.is_complete() {
-        assert!(bench.now < Duration::from_secs(3), "{} bytes missing", bench.session.missing_bytes());
-        bench.answer(other, true);
-        bench.pass(Duration::from_millis(50));
-    }
+    completes(&mut bench, other, Duration::from_secs(3));
 }
 
 #[test]
