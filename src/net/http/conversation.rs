@@ -5,17 +5,18 @@ use super::overseer::Lease;
 use super::response::{Body, Response};
 use super::sender::Sender;
 use super::server::{
-    BODY_BYTES_MAX, HEAD_BYTES_MAX, IDLE_SECS_MAX, LONG_ANSWER_BYTES, Options, REQUEST_SECS_MAX, STALL_SECS_MAX,
-    Service, Shares,
+    BODY_BYTES_MAX, HEAD_BYTES_MAX, IDLE_SECS_MAX, LEFT_BYTES_MAX, LONG_ANSWER_BYTES, Options, REQUEST_SECS_MAX,
+    STALL_SECS_MAX, Service, Shares,
 };
-use super::stream::Stream;
+use super::stream::{Stream, has_room};
 use bytes::Bytes;
 use std::mem::MaybeUninit;
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::atomic::Ordering;
 use std::task::{Poll, ready};
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWriteExt, Interest, ReadBuf};
 use tokio::net::TcpStream;
 
 /// What is read from a socket at a time.
@@ -49,22 +50,31 @@ pub(super) async fn hold<S: Service>(
             Err(BadHead(status)) => {
                 let mut response = Response::text(status, "this request cannot be read");
                 response.is_last = true;
-                return sender.send(stream, response, true, false).await.map(|_| ());
+                sender.send(stream, response, true, false).await?;
+                return end(stream, lease, false).await;
             }
         };
         lease.waits();
-        let (is_head, is_1_1, keeps_alive) = (head.method == "HEAD", head.is_1_1, head.keeps_alive());
+        let (is_head, is_1_1, wants_more) = (head.method == "HEAD", head.is_1_1, head.keeps_alive());
         let response = service.call(Request { head, body, peer, local, is_secure }).await;
         if let Body::Tunnel(other) = response.body {
             return tunnel(stream, unread, other, lease).await;
         }
-        let needs_end = response.length_bytes().is_none() && !is_1_1;
-        let keeps_alive = keeps_alive && !response.is_last && !needs_end && !lease.stops();
+        let length_bytes = response.length_bytes();
+        let needs_end = length_bytes.is_none() && !is_1_1;
+        let keeps_alive = wants_more && !response.is_last && !needs_end && !lease.stops();
         let response = Response { is_last: !keeps_alive, ..response };
-        let is_long = !is_head && response.length_bytes().is_some_and(|length| length >= LONG_ANSWER_BYTES);
+        let is_long = !is_head && length_bytes.is_some_and(|length| length >= LONG_ANSWER_BYTES);
         let _turn = if is_long { shares.long_answers.take(peer.ip()).await } else { None };
-        if !sender.send(stream, response, is_1_1, is_head).await? || !keeps_alive {
-            return end(stream, lease).await;
+        let is_whole = sender.send(stream, response, is_1_1, is_head).await?;
+        if !is_whole || !keeps_alive {
+            let has_at_most = |most| is_head || length_bytes.is_some_and(|length| length <= most);
+            // Then nothing is under way from the client, and nothing waits here for what it takes.
+            let is_over = is_whole && !wants_more && unread.is_empty() && matches!(stream, Stream::Plain(_));
+            if is_over && has_at_most(LEFT_BYTES_MAX) && !shares.is_memory_short.load(Ordering::Relaxed) {
+                return Ok(());
+            }
+            return end(stream, lease, !has_at_most(LONG_ANSWER_BYTES)).await;
         }
         if !unread.is_empty() {
             // Whoever sends many requests at once has one answered, then others have their turn.
@@ -88,11 +98,18 @@ impl Drop for Held<'_> {
     }
 }
 
-/// Ends a connection once its client has taken the rest and closed it: as long it is watched over, and after that nobody
-/// would.
-async fn end(stream: &mut Stream, lease: &Lease) -> std::io::Result<()> {
+/// Ends a connection once its client has closed it, or had its time to: of one that is closed while bytes of its client are
+/// under way, the client may lose what it has not taken yet.
+async fn end(stream: &mut Stream, lease: &Lease, has_much: bool) -> std::io::Result<()> {
+    if has_much {
+        // As long as much waits in the kernel it is watched over: nobody would, once it is closed.
+        lease.rests();
+        let tcp = stream.tcp();
+        let _ = socket2::SockRef::from(tcp).set_tcp_notsent_lowat(1);
+        tcp.async_io(Interest::WRITABLE, || has_room(tcp)).await?;
+    }
     stream.shutdown().await?;
-    lease.rests();
+    lease.lingers();
     let mut rest = Vec::new();
     while read_some(stream, &mut rest).await? > 0 {
         rest.clear();
@@ -176,7 +193,7 @@ async fn read_request(
         Err(bad) => return Ok(Err(bad)),
     };
     let whole = head_bytes + body_bytes;
-    if whole > unread.len() && head.headers.has_word("expect", "100-continue") {
+    if whole > unread.len() && head.is_1_1 && head.headers.has_word("expect", "100-continue") {
         stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").await?;
     }
     while unread.len() < whole {

@@ -26,7 +26,7 @@ pub use response::{Body, FileSlice, Response, Segment, http_date};
 pub(in crate::net) use sender::send_file;
 pub use server::Service;
 pub use stream::Stream;
-pub(in crate::net) use stream::connect;
+pub(in crate::net) use stream::{connect, has_room};
 
 #[cfg(test)]
 mod fairness;

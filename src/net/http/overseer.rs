@@ -4,7 +4,7 @@
 //! Invariant: a connection whose lease has run out ends within two seconds; one without a request ends with the word to
 //! stop, every other one [`STOP_SECS_MAX`] later at the latest.
 
-use super::server::{IDLE_SECS_MAX, REQUEST_SECS_MAX, STALL_SECS_MAX, STOP_SECS_MAX};
+use super::server::{IDLE_SECS_MAX, LINGER_SECS_MAX, REQUEST_SECS_MAX, STALL_SECS_MAX, STOP_SECS_MAX};
 use super::unread::UNREAD_SECS_MAX;
 use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
@@ -156,6 +156,11 @@ impl Lease {
         self.until.store(self.after(IDLE_SECS_MAX) | 1, Ordering::SeqCst);
     }
 
+    /// From now on it waits for its client to close it.
+    pub(super) fn lingers(&self) {
+        self.until.store(self.after(LINGER_SECS_MAX) | 1, Ordering::Relaxed);
+    }
+
     /// From now on a request comes in; until it is whole, nothing is lost by an end.
     pub(super) fn reads(&self) {
         self.until.store(self.after(REQUEST_SECS_MAX) | 1, Ordering::Relaxed);
@@ -248,6 +253,15 @@ mod tests {
         }
     }
 
+    /// Answers with so many bytes.
+    struct Long(usize);
+
+    impl Service for Long {
+        async fn call(&self, _: Request) -> Response {
+            Response::new(200, "text/plain", vec![b'x'; self.0])
+        }
+    }
+
     /// An overseer whose clock stands where the test sets it.
     fn told_the_time() -> (Arc<Overseer>, Arc<AtomicU64>) {
         let secs = Arc::new(AtomicU64::new(0));
@@ -256,7 +270,12 @@ mod tests {
     }
 
     /// A connection that is served and watched over, as its client holds it.
-    async fn served(overseer: &Arc<Overseer>, tls: Option<tokio_rustls::TlsAcceptor>) -> TcpStream {
+    async fn served(
+        overseer: &Arc<Overseer>,
+        service: impl Service,
+        tls: Option<tokio_rustls::TlsAcceptor>,
+        shares: Shares,
+    ) -> TcpStream {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let client = TcpStream::connect(listener.local_addr().expect("bound")).await.expect("it listens");
         let (tcp, peer) = listener.accept().await.expect("it has come");
@@ -265,7 +284,7 @@ mod tests {
             let held = async move {
                 let (_said, stop) = watch::channel(false);
                 let options = Options { upload: None, has_threads: false, tls, log: Log::silent(), stop };
-                let _ = conversation::hold(tcp, peer, &Unasked, &options, &Shares::new(), &lease).await;
+                let _ = conversation::hold(tcp, peer, &service, &options, &shares, &lease).await;
             };
             tokio::spawn(held).abort_handle()
         });
@@ -281,7 +300,7 @@ mod tests {
         let handshake = &[0x16, 0x03, 0x01, 0x00, 0xff, 0x01][..];
         for (begin, tls) in [(head, None), (body, None), (handshake, Some(tls))] {
             let (overseer, clock) = told_the_time();
-            let mut client = served(&overseer, tls).await;
+            let mut client = served(&overseer, Unasked, tls, Shares::new()).await;
             client.write_all(begin).await.expect("it is read");
             let in_time = |until: u64| until >> 1 <= REQUEST_SECS_MAX + 1;
             let is_told = || overseer.kept().leases.values().all(|held| in_time(held.until.load(Ordering::SeqCst)));
@@ -305,6 +324,72 @@ mod tests {
             // What it sent last may lie unread: then the end is a reset.
             let end = tokio::time::timeout(Duration::from_secs(60), client.read_to_end(&mut answer)).await;
             assert!(end.is_ok() && answer.is_empty(), "it is hung up on");
+        }
+    }
+
+    /// Waits until the one connection there is may go on no longer than this second, and rests.
+    async fn rests_until(overseer: &Overseer, secs: u64) {
+        let until =
+            || overseer.kept().leases.values().map(|held| held.until.load(Ordering::SeqCst)).collect::<Vec<_>>();
+        let told = async {
+            while until() != [secs << 1 | 1] {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        assert!(tokio::time::timeout(Duration::from_secs(60), told).await.is_ok(), "{:?}", until());
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_is_to_close_does_so_soon_after_its_client_was_sent_everything() {
+        // More than a client's window, and less than the kernel takes.
+        const BYTES: usize = 256 << 10;
+        let last = b"GET / HTTP/1.1\r\nConnection: close\r\n\r\n";
+        let short = || Shares { is_memory_short: Arc::new(true.into()), ..Shares::new() };
+        for (bytes, shares) in [(0, short()), (10_000, short()), (20_000, Shares::new()), (BYTES, Shares::new())] {
+            let (overseer, clock) = told_the_time();
+            let mut client = served(&overseer, Long(bytes), None, shares).await;
+            client.write_all(last).await.expect("it is read");
+            if bytes == BYTES {
+                // It reads nothing, and what the kernel keeps for it is watched over meanwhile.
+                rests_until(&overseer, IDLE_SECS_MAX + 1).await;
+            }
+            let mut answer = Vec::new();
+            client.read_to_end(&mut answer).await.expect("the end comes without a reset");
+            assert!(answer.ends_with(&vec![b'x'; bytes]) && answer.starts_with(b"HTTP/1.1 200"), "all of it");
+            // It does not close. What it says now was not asked for, and ends nothing.
+            client.write_all(b"more").await.expect("it is read past");
+            rests_until(&overseer, LINGER_SECS_MAX + 1).await;
+            clock.store(LINGER_SECS_MAX, Ordering::SeqCst);
+            overseer.sweep();
+            tokio::task::yield_now().await;
+            assert_eq!(overseer.count(), 1, "it has its time");
+            clock.store(LINGER_SECS_MAX + 1, Ordering::SeqCst);
+            overseer.sweep();
+            let ended = async {
+                while overseer.count() > 0 {
+                    tokio::time::sleep(Duration::from_millis(1)).await;
+                }
+            };
+            tokio::time::timeout(Duration::from_secs(60), ended).await.expect("it ends");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_short_answer_that_is_the_last_is_left_to_the_system() {
+        for last in ["GET / HTTP/1.1\r\nConnection: close\r\n\r\n", "GET / HTTP/1.0\r\n\r\n"] {
+            let (overseer, _) = told_the_time();
+            let mut client = served(&overseer, Long(10_000), None, Shares::new()).await;
+            client.write_all(last.as_bytes()).await.expect("it is read");
+            let ended = async {
+                while overseer.count() > 0 {
+                    tokio::time::sleep(Duration::from_millis(1)).await;
+                }
+            };
+            // The client has neither taken it nor closed.
+            tokio::time::timeout(Duration::from_secs(60), ended).await.expect("nothing is waited for");
+            let mut answer = Vec::new();
+            client.read_to_end(&mut answer).await.expect("the end comes without a reset");
+            assert!(answer.ends_with(&[b'x'; 10_000]) && answer.starts_with(b"HTTP/1.1 200"), "all of it");
         }
     }
 

@@ -14,6 +14,7 @@ use crate::net::{CONGESTION_CONTROL, NetError};
 use std::future::Future;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::watch;
@@ -28,6 +29,12 @@ pub const BODY_BYTES_MAX: u64 = 64 << 10;
 pub const REQUEST_SECS_MAX: u64 = 20;
 /// How long a connection may rest between requests.
 pub const IDLE_SECS_MAX: u64 = 75;
+/// How long a connection that was told to close waits for its client to do so, once it has little to take: what it sends
+/// meanwhile is read past.
+pub const LINGER_SECS_MAX: u64 = 5;
+/// The longest answer after which a connection that its client wants closed is closed at once, which saves a wake-up and a
+/// call: with its head it fits into what leaves before a client has taken anything (ten segments, RFC 6928).
+pub const LEFT_BYTES_MAX: u64 = 12 << 10;
 /// TLS handshakes of one address at one time; a further one waits for its turn.
 pub const ADDRESS_HANDSHAKES_MAX: usize = 16;
 /// Long answers to one address at one time; a further one waits. What nobody reads lies in the kernel, 140 kB for each, and
@@ -66,6 +73,8 @@ pub struct Options {
 pub(super) struct Shares {
     pub(super) handshakes: Arc<Turns>,
     pub(super) long_answers: Arc<Turns>,
+    /// Whether the system's memory for TCP is short: then nothing that somebody is to take goes out of sight.
+    pub(super) is_memory_short: Arc<AtomicBool>,
 }
 
 impl Shares {
@@ -73,6 +82,7 @@ impl Shares {
         Self {
             handshakes: Turns::new(usize::MAX, ADDRESS_HANDSHAKES_MAX),
             long_answers: Turns::new(usize::MAX, ADDRESS_LONG_ANSWERS_MAX),
+            is_memory_short: Arc::default(),
         }
     }
 }
@@ -96,11 +106,12 @@ pub async fn serve<S: Service>(listener: TcpListener, service: Arc<S>, options: 
     let workers =
         if options.has_threads { Workers::of_their_own(&options.stop) } else { Workers::of_the_callers(&options.stop) };
     let (workers, places) = (Arc::new(workers), Places::new());
+    let shares = Shares::new();
     if let (true, Ok(at)) = (options.has_threads, listener.local_addr()) {
         let (log, stop) = (options.log.clone(), options.stop.clone());
-        tokio::spawn(unread::keep_watch(at.port(), Arc::clone(&workers), Arc::clone(&places), log, stop));
+        let is_short = Arc::clone(&shares.is_memory_short);
+        tokio::spawn(unread::keep_watch(at.port(), Arc::clone(&workers), Arc::clone(&places), is_short, log, stop));
     }
-    let shares = Shares::new();
     let (mut was_full, told) = (false, Seldom::default());
     let mut stop = options.stop.clone();
     let options = Arc::new(options);

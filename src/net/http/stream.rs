@@ -1,5 +1,7 @@
 //! A connection, in the clear or over TLS.
 
+use rustix::event::{PollFd, PollFlags, Timespec};
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -35,6 +37,15 @@ pub(in crate::net) async fn connect(address: SocketAddr, bind: Option<std::net::
     let tcp = socket.connect(address).await?;
     tcp.set_nodelay(true)?;
     Ok(tcp)
+}
+
+/// Whether what the socket holds is on the link, all but a little. Asking makes the kernel tell when it is.
+pub(in crate::net) fn has_room(tcp: &TcpStream) -> std::io::Result<()> {
+    let mut wishes = [PollFd::new(tcp, PollFlags::OUT)];
+    match rustix::event::poll(&mut wishes, Some(&Timespec::default()))? {
+        0 => Err(ErrorKind::WouldBlock.into()),
+        _ => Ok(()),
+    }
 }
 
 impl AsyncRead for Stream {

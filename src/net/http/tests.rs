@@ -122,6 +122,51 @@ async fn what_is_no_request_is_refused_and_ends_the_connection() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_refused_before_it_was_read_has_its_answer_all_the_same() {
+    let bed = Bed::new();
+    for (head, status) in [
+        ("POST /b HTTP/1.1\r\nContent-Length: 70000\r\n\r\n", 413),
+        ("POST /b HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n", 411),
+        ("PRI * HTTP/2.0\r\n\r\n", 505),
+    ] {
+        let at = bed.at;
+        let talk = move || {
+            let mut tcp = TcpStream::connect(at).expect("it listens");
+            tcp.write_all(&[head.as_bytes(), &[b'x'; 70_000]].concat()).expect("it is read past");
+            let mut answer = String::new();
+            tcp.read_to_string(&mut answer).map(|_| answer)
+        };
+        let answer = tokio::task::spawn_blocking(talk).await.expect("no panic").expect("no reset");
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn only_who_knows_what_it_is_is_told_to_continue() {
+    let bed = Bed::new();
+    let post = |version: &str| format!("POST /b HTTP/{version}\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n");
+    for (version, told) in [("1.1", "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200"), ("1.0", "HTTP/1.1 200")] {
+        let (at, head) = (bed.at, post(version));
+        let talk = move || {
+            let mut tcp = TcpStream::connect(at).expect("it listens");
+            tcp.write_all(head.as_bytes()).expect("it is read");
+            let mut answer = vec![0; 25];
+            if head.contains("1.1") {
+                tcp.read_exact(&mut answer).expect("it is to continue");
+            } else {
+                answer.clear();
+            }
+            tcp.write_all(b"xyz").expect("it is read");
+            let _ = tcp.shutdown(Shutdown::Write);
+            tcp.read_to_end(&mut answer).expect("an answer");
+            String::from_utf8_lossy(&answer).into_owned()
+        };
+        let answer = tokio::task::spawn_blocking(talk).await.expect("no panic");
+        assert!(answer.starts_with(told) && answer.contains("<POST /b xyz>"), "{version}: {answer}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn resting_and_unfinished_connections_do_not_delay_the_end() {
     let bed = Bed::new();
     let mut held: Vec<TcpStream> = (0..50).map(|_| TcpStream::connect(bed.at).expect("it listens")).collect();

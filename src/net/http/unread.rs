@@ -13,6 +13,7 @@ use crate::net::seldom::Seldom;
 use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
@@ -28,6 +29,7 @@ pub(super) async fn keep_watch(
     port: u16,
     workers: Arc<Workers>,
     places: Arc<Places>,
+    is_short: Arc<AtomicBool>,
     log: Log,
     mut stop: watch::Receiver<bool>,
 ) {
@@ -40,6 +42,7 @@ pub(super) async fn keep_watch(
         }
         let Some(memory) = Memory::now() else { return };
         places.shorten(memory.taken > memory.much);
+        is_short.store(memory.is_short(), Ordering::Relaxed);
         if !memory.is_short() {
             waiting = Waiting::default();
             continue;

@@ -7,13 +7,12 @@ use super::supply::Supply;
 use super::way_out::{Leaving, WayOut};
 use crate::cache::Part;
 use crate::net::CONGESTION_CONTROL;
-use crate::net::http::send_file;
+use crate::net::http::{has_room, send_file};
 use crate::net::rate::Bucket;
 use crate::swarm::{Event, Message, PeerKey, RawBlock};
 use crate::torrent::{Block, InfoHash, PeerId};
 use crate::wire::{self, BlockRequest, Handshake};
 use bytes::{Buf, BufMut, Bytes, BytesMut};
-use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::net::SendFlags;
 use std::collections::{HashSet, VecDeque};
 use std::io::{Error, ErrorKind};
@@ -428,15 +427,6 @@ impl Writer {
             bytes = later;
         }
         Ok(())
-    }
-}
-
-/// Whether what the socket holds is on the link, all but a little. Asking makes the kernel tell when it is.
-fn has_room(tcp: &TcpStream) -> std::io::Result<()> {
-    let mut wishes = [PollFd::new(tcp, PollFlags::OUT)];
-    match rustix::event::poll(&mut wishes, Some(&Timespec::default()))? {
-        0 => Err(ErrorKind::WouldBlock.into()),
-        _ => Ok(()),
     }
 }
 
