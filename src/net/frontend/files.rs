@@ -29,7 +29,7 @@ fn with_file(request: &Request, file: &TreeFile) -> Response {
     if headers.names_tag(&file.etag).unwrap_or_else(is_unchanged) {
         return nothing(304);
     }
-    let range = headers.get("range");
+    let range = request.range();
     let is_current =
         range.is_some() && headers.get("if-range").is_none_or(|tag| tag == file.etag || tag == file.last_modified);
     let length = file.length_bytes;

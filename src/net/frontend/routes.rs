@@ -45,7 +45,7 @@ impl Routes {
 
     /// A package, or any other file of a distribution: the path that everything is about, so it comes first.
     async fn tree_file(&self, request: &Request) -> Response {
-        let decoded = request.head.target.decoded_path();
+        let decoded = request.head.target.file_path();
         let path = decoded.as_deref().and_then(|path| path.strip_prefix(TREES)?.split_once('/'));
         let Some((name, path)) = path else { return Response::text(404, "no such file") };
         let sent = &self.shared.counters.package_bytes;

@@ -242,6 +242,10 @@ async fn packages_are_served_with_ranges_and_validators_and_nothing_leaves_the_t
     assert_eq!(get(vec![("If-Modified-Since", changed)]).await.0, 304);
     assert_eq!(get(vec![("If-Range", etag), ("Range", "bytes=0-0".into())]).await.2, content[..1]);
     assert_eq!(get(vec![("If-Range", "\"old\"".into()), ("Range", "bytes=0-0".into())]).await.2.len(), length);
+    for (path, headers) in [(path.clone(), &[("Range", "bytes=0-9")]), (path.replace("el9/", "el9//"), &[("X", "y")])] {
+        let head = anybody.send("HEAD", &path, headers, None).await.expect("an answer");
+        assert_eq!((head.status, head.headers.number("content-length")), (200, Some(length as u64)), "{path}");
+    }
     for path in
         ["el9/../secret", "el9/..%2fsecret", "el9/%2e%2e/secret", "el9//etc/passwd", "el9/repodata", "../x", "no/x"]
     {

@@ -23,6 +23,8 @@ pub const CONNECT_SECS_MAX: u64 = 5;
 pub const STALL_SECS_MAX: u64 = 20;
 /// How long a document may stand still whose head is there: no work of the frontend's is left to wait for.
 const DOCUMENT_STALL: Duration = Duration::from_secs(8);
+/// Heads of no answer that may come before the answer's.
+const INTERIM_MAX: usize = 16;
 /// Connections kept for one origin.
 const KEPT_MAX: usize = 8;
 
@@ -152,7 +154,7 @@ impl Client {
         self.send("GET", path, headers, None).await
     }
 
-    /// Sends JSON.
+    /// Sends a body: JSON, unless the headers say something else.
     pub async fn post(&self, path: &str, headers: &[(&str, &str)], body: Bytes) -> Result<Answer<'_>, NetError> {
         self.send("POST", path, headers, Some(body)).await
     }
@@ -242,7 +244,10 @@ impl Client {
             request.push_str(&format!("Authorization: Bearer {token}\r\n"));
         }
         if let Some(body) = &body {
-            request.push_str(&format!("Content-Type: application/json\r\nContent-Length: {}\r\n", body.len()));
+            if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-type")) {
+                request.push_str("Content-Type: application/json\r\n");
+            }
+            request.push_str(&format!("Content-Length: {}\r\n", body.len()));
         }
         request.push_str("\r\n");
         let mut bytes = request.into_bytes();
@@ -308,6 +313,7 @@ impl Client {
         within(stall, stream.write_all(request)).await?;
         within(stall, stream.flush()).await?;
         let mut buffer = BytesMut::with_capacity(READ_BYTES);
+        let mut interim = 0;
         loop {
             let read = within(stall, stream.read_buf(&mut buffer)).await?;
             if read == 0 {
@@ -318,6 +324,10 @@ impl Client {
                 // 100 Continue and its like come before the answer.
                 if head.status >= 200 {
                     return Answer::new(self, stall, method, head, stream, buffer);
+                }
+                interim += 1;
+                if interim > INTERIM_MAX {
+                    return Err(Error::new(ErrorKind::InvalidData, "the answer does not begin"));
                 }
             }
             if buffer.len() >= HEAD_BYTES_MAX {
@@ -364,6 +374,7 @@ mod tests {
     use super::super::{Request, Service, server};
     use super::*;
     use crate::net::log::Log;
+    use proptest::prelude::*;
     use std::io::Write;
     use tokio::sync::{mpsc, watch};
 
@@ -449,6 +460,17 @@ mod tests {
         assert_eq!((origin.to_string().as_str(), path.as_str()), ("https://[fd00::1]:8443", "/"));
         for url in ["ftp://x", "http://", "http://a:b", "http://a b/", "http://a/x y", "10.1.1.1"] {
             assert!(Origin::parse(url).is_err(), "{url}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_no_url_or_one_that_is_written_as_it_is_read(url in "(https?://)?[ -~]{0,30}", any in ".{0,20}") {
+            for url in [url, format!("http://{any}")] {
+                let Ok((origin, path)) = Origin::parse(&url) else { continue };
+                prop_assert!(path.starts_with('/') && !path.contains(|c: char| c.is_ascii_control() || c == ' '));
+                prop_assert_eq!(Origin::parse(&format!("{origin}{path}")).ok(), Some((origin, path)), "{}", url);
+            }
         }
     }
 }

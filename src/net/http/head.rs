@@ -109,6 +109,15 @@ impl Target {
         (!path.contains('\0')).then(|| path.into_owned())
     }
 
+    /// The decoded path of a file: of slashes in a row one counts, as other servers of files have it, and as a
+    /// repository's address with a slash at its end needs it.
+    pub fn file_path(&self) -> Option<String> {
+        let mut path = self.decoded_path()?;
+        let mut after_slash = false;
+        path.retain(|c| !(std::mem::replace(&mut after_slash, c == '/') && c == '/'));
+        Some(path)
+    }
+
     /// The path and query as sent.
     pub fn path_and_query(&self) -> String {
         match &self.query {
@@ -211,6 +220,11 @@ pub struct Request {
 }
 
 impl Request {
+    /// What its `Range` field says: it has a meaning for `GET` alone (RFC 9110, section 14.2).
+    pub fn range(&self) -> Option<&str> {
+        self.head.headers.get("range").filter(|_| self.head.method == "GET")
+    }
+
     /// `GET` or `HEAD`.
     pub fn is_read(&self) -> bool {
         matches!(self.head.method.as_str(), "GET" | "HEAD")
@@ -251,6 +265,19 @@ mod tests {
             ("", "\"a\"", false),
         ] {
             assert_eq!(names(&format!("If-None-Match: {theirs}\r\n"), ours), Some(expected), "{theirs} {ours}");
+        }
+    }
+
+    #[test]
+    fn of_slashes_in_a_row_one_counts_in_the_path_of_a_file() {
+        for (path, expected) in [
+            ("/el9//repodata/repomd.xml", Some("/el9/repodata/repomd.xml")),
+            ("//a///b%2F/%2fc//", Some("/a/b/c/")),
+            ("/a+b~c^d%2B%7e%5E.rpm", Some("/a+b~c^d+~^.rpm")),
+            ("/a%00", None),
+        ] {
+            let target = Target::parse(path).expect("a path");
+            assert_eq!(target.file_path().as_deref(), expected, "{path}");
         }
     }
 

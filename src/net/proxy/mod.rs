@@ -179,7 +179,7 @@ impl Service for Door {
         if is_frontend
             && request.is_read()
             && let Some(loaded) = self.loaded()
-            && let Some(path) = target.decoded_path()
+            && let Some(path) = target.file_path()
             && let Some(name) = path.strip_prefix(loaded.web_seed.tree_path.as_str())
             && let Some(file) = loaded.cache.metainfo().layout().file(name).cloned()
         {

@@ -41,7 +41,7 @@ pub(super) async fn answer(
         return Response::text(304, "").with("ETag", etag);
     }
     let is_current = headers.get("if-range").is_none_or(|tag| tag == etag);
-    let (status, part) = match ByteRange::parse(headers.get("range").filter(|_| is_current), length) {
+    let (status, part) = match ByteRange::parse(request.range().filter(|_| is_current), length) {
         ByteRange::Whole => (200, 0..length),
         ByteRange::Part(part) => (206, part),
         ByteRange::Unsatisfiable => {

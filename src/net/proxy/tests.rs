@@ -304,8 +304,13 @@ async fn the_door_is_a_proxy_and_honours_ranges_and_takes_words() {
     let answer = through.get(&format!("{TREE}{name}"), &[("Range", "bytes=20000-20099")]).await.expect("an answer");
     assert_eq!(answer.status, 206);
     assert_eq!(answer.whole().await.expect("a part"), bed.fixture.content(name)[20_000..20_100]);
-    let head = through.send("HEAD", &format!("{TREE}{name}"), &[], None).await.expect("a head");
-    assert_eq!(head.headers.number("content-length"), Some(bed.fixture.content(name).len() as u64));
+    for headers in [&[][..], &[("Range", "bytes=0-9")]] {
+        let head = through.send("HEAD", &format!("{TREE}{name}"), headers, None).await.expect("a head");
+        let length = head.headers.number("content-length");
+        assert_eq!((head.status, length), (200, Some(bed.fixture.content(name).len() as u64)), "{headers:?}");
+    }
+    // A repository's address ends in a slash, and something puts another one behind it.
+    assert_eq!(bed.get(&format!("{TREE}/{name}")).await, bed.fixture.content(name));
     let installer = tokio::spawn(async move {
         let said = through.post("/rocks/failed", &[], Bytes::from_static(b"reason=no disk")).await.expect("an answer");
         said.status
@@ -374,6 +379,49 @@ async fn a_tunnel_goes_through_the_door_even_to_what_begins_to_listen_only_later
     let mut answer = String::new();
     bad.read_to_string(&mut answer).await.expect("an answer and an end");
     assert!(answer.starts_with("HTTP/1.1 400"), "{answer}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_for_the_other_end_passes_and_what_is_for_the_door_does_not() {
+    let upstream = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let at = upstream.local_addr().expect("bound");
+    let answering = tokio::spawn(async move {
+        let (mut tcp, _) = upstream.accept().await.expect("the door comes");
+        let mut asked = Vec::new();
+        while !asked.ends_with(b"a=1&b=2") {
+            assert!(tcp.read_buf(&mut asked).await.expect("read") > 0);
+        }
+        // Of two lengths that of the chunks counts.
+        let head = "HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Digest realm=\"r\"\r\nContent-Length: 3\r\n";
+        let body = "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n";
+        tcp.write_all([head, body].concat().as_bytes()).await.expect("written");
+        String::from_utf8_lossy(&asked).to_ascii_lowercase()
+    });
+    let bed = Bed::new(true, |_, _| None);
+    let through = client(bed.at, "127.0.0.1");
+    let headers = [
+        ("Content-Type", "application/x-www-form-urlencoded"),
+        ("X-Own", "1"),
+        ("Connection", "x-hop"),
+        ("X-Hop", "1"),
+        ("Expect", "100-continue"),
+        ("Proxy-Authorization", "Basic x"),
+    ];
+    let form = Bytes::from_static(b"a=1&b=2");
+    let answer = through.send("POST", &format!("http://{at}/form"), &headers, Some(form)).await.expect("an answer");
+    assert_eq!((answer.status, answer.headers.get("www-authenticate")), (401, Some("Digest realm=\"r\"")));
+    assert_eq!(answer.whole().await.expect("its words"), "hello");
+    let asked = answering.await.expect("no panic");
+    for (field, count) in [
+        ("\r\ncontent-type: application/x-www-form-urlencoded\r\n", 1),
+        ("\r\nx-own: 1\r\n", 1),
+        ("content-type", 1),
+        ("x-hop", 0),
+        ("expect", 0),
+        ("proxy-authorization", 0),
+    ] {
+        assert_eq!(asked.matches(field).count(), count, "{field}: {asked}");
+    }
 }
 
 #[tokio::test]

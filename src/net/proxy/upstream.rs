@@ -21,7 +21,7 @@ const PARTS_MAX: usize = 16;
 const STALL_ONLY_CHANCE: Duration = Duration::from_secs(60);
 
 /// Fields of the answer that pass.
-const PASSED: [(&str, &str); 8] = [
+const PASSED: [(&str, &str); 10] = [
     ("content-type", "Content-Type"),
     ("etag", "ETag"),
     ("last-modified", "Last-Modified"),
@@ -30,6 +30,8 @@ const PASSED: [(&str, &str); 8] = [
     ("location", "Location"),
     ("cache-control", "Cache-Control"),
     ("content-encoding", "Content-Encoding"),
+    ("www-authenticate", "WWW-Authenticate"),
+    ("retry-after", "Retry-After"),
 ];
 /// Fields of the request that do not pass: they are about this connection.
 const KEPT_BACK: [&str; 9] = [
@@ -41,7 +43,8 @@ const KEPT_BACK: [&str; 9] = [
     "te",
     "upgrade",
     "content-length",
-    "content-type",
+    // The door has waited for the body itself.
+    "expect",
 ];
 
 /// How long it may take until another end answers to a connection.
@@ -97,11 +100,10 @@ struct Head {
 impl Head {
     fn of(answer: &Answer<'_>) -> Self {
         let field = |(name, shown): (&str, &'static str)| Some((shown, answer.headers.get(name)?.to_owned()));
-        let told = answer.headers.number("content-length");
         Self {
             status: answer.status,
             fields: PASSED.into_iter().filter_map(field).collect(),
-            length_bytes: answer.length_bytes().filter(|length| *length > 0).or(told),
+            length_bytes: answer.length_bytes(),
         }
     }
 
@@ -131,8 +133,8 @@ impl Passage {
             };
             let stalled_at = Instant::now() + stall;
             match self.attempt(begun, stall).await {
-                Ok(Tried::Bare(told)) => {
-                    let (status, length) = (told.status, told.length_bytes);
+                Ok(Tried::Bare(told, length)) => {
+                    let status = told.status;
                     let _ = head.send(told.onto(Response::stream(status, length, mpsc::channel(1).1)));
                     return;
                 }
@@ -156,9 +158,11 @@ impl Passage {
     }
 
     fn sent_headers(&self) -> Vec<(&str, &str)> {
-        let from_installer = self.request.head.headers.iter();
-        let kept = |name: &str| KEPT_BACK.iter().any(|kept| name.eq_ignore_ascii_case(kept));
-        let passed = from_installer.filter(|(name, _)| !kept(name));
+        let headers = &self.request.head.headers;
+        let kept = |name: &str| {
+            KEPT_BACK.iter().any(|kept| name.eq_ignore_ascii_case(kept)) || headers.has_word("connection", name)
+        };
+        let passed = headers.iter().filter(|(name, _)| !kept(name));
         passed.chain(self.headers.iter().map(|(name, value)| (*name, value.as_str()))).collect()
     }
 
@@ -176,7 +180,8 @@ impl Passage {
         }
         let told = Head::of(&answer);
         if head.method == "HEAD" {
-            return Ok(Tried::Bare(told));
+            // It has no body, and says how long it would be.
+            return Ok(Tried::Bare(told, answer.headers.number("content-length")));
         }
         if answer.length_bytes().is_some_and(|length| length <= WHOLE_BYTES_MAX) {
             return Ok(Tried::Whole(told, answer.whole().await?));
@@ -283,7 +288,7 @@ fn validator(answer: &Answer<'_>) -> Option<String> {
 
 /// How one try came out.
 enum Tried<'a> {
-    Bare(Head),
+    Bare(Head, Option<u64>),
     Whole(Head, Bytes),
     Long(Head, Box<Answer<'a>>),
 }
