@@ -219,9 +219,15 @@ impl<'a> Answer<'a> {
         let line = self.line().await?;
         let digits = line[..].split(|b| *b == b';').next().unwrap_or_default().trim_ascii();
         let text = std::str::from_utf8(digits).map_err(|_| bad())?;
-        let length = u64::from_str_radix(text, 16).map_err(|_| bad())?;
+        let is_number = text.bytes().all(|b| b.is_ascii_hexdigit());
+        let length = is_number.then(|| u64::from_str_radix(text, 16).ok()).flatten().ok_or_else(bad)?;
         if length == 0 {
-            while !self.line().await?.is_empty() {}
+            for _ in 0..FIELDS_MAX {
+                if self.line().await?.is_empty() {
+                    return Ok(0);
+                }
+            }
+            return Err(bad());
         }
         Ok(length)
     }

@@ -29,6 +29,8 @@ pub use stream::Stream;
 pub(in crate::net) use stream::{connect, has_room};
 
 #[cfg(test)]
+mod bodies;
+#[cfg(test)]
 mod fairness;
 #[cfg(test)]
 mod tests;

@@ -112,6 +112,7 @@ pub(super) fn unpacked(packed: &[u8], bytes_max: u64) -> Option<Bytes> {
 mod tests {
     use super::*;
     use crate::net::http::RequestHead;
+    use proptest::prelude::*;
 
     fn asked(accept: &str) -> Headers {
         let text = format!("GET / HTTP/1.1\r\nHost: f\r\nAccept-Encoding: {accept}\r\n\r\n");
@@ -164,5 +165,29 @@ mod tests {
         assert_eq!(body(&short), b"short");
         let failed = Response::new(500, "text/plain", text.clone()).packed_for(&asked("gzip"));
         assert_eq!(body(&failed), text.as_bytes());
+    }
+
+    proptest! {
+        #[test]
+        fn what_was_packed_comes_back_and_nothing_longer_than_is_allowed(
+            line in prop::collection::vec(any::<u8>(), 1..200),
+            times in 1..40_usize,
+            (at, with) in (any::<prop::sample::Index>(), any::<u8>()),
+        ) {
+            let plain = line.repeat(times);
+            let Some(packed) = packed(&plain) else {
+                prop_assert!(plain.len() < PACKED_BYTES_MIN);
+                return Ok(());
+            };
+            let length = plain.len() as u64;
+            prop_assert_eq!(unpacked(&packed, length - 1), None);
+            prop_assert_eq!(unpacked(&packed, length), Some(Bytes::from(plain)));
+            let mut spoilt = packed.to_vec();
+            let at = at.index(spoilt.len());
+            spoilt[at] = with;
+            for bytes in [&spoilt, &packed[..at]] {
+                prop_assert!(unpacked(bytes, 100).is_none_or(|bytes| bytes.len() <= 100));
+            }
+        }
     }
 }

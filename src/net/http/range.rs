@@ -54,6 +54,7 @@ pub fn content_range(value: &str) -> Option<(Range<u64>, u64)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn ranges_are_read_as_the_rfc_says() {
@@ -85,5 +86,32 @@ mod tests {
         assert_eq!(content_range("bytes 0-9/100"), Some((0..10, 100)));
         assert_eq!(content_range("bytes 9-0/100"), None);
         assert_eq!(content_range("bytes */100"), None);
+    }
+
+    proptest! {
+        #[test]
+        fn a_part_is_what_was_asked_for_of_what_there_is(first in 0..300_u64, last in 0..300_u64, length in 0..300_u64) {
+            let parse = |value: String| ByteRange::parse(Some(&value), length);
+            let those = |wanted: &dyn Fn(u64) -> bool| {
+                let those: Vec<u64> = (0..length).filter(|at| wanted(*at)).collect();
+                those.first().map_or(ByteRange::Unsatisfiable, |start| ByteRange::Part(*start..start + those.len() as u64))
+            };
+            prop_assert_eq!(parse(format!("bytes={first}-")), those(&|at| at >= first));
+            prop_assert_eq!(parse(format!("bytes=-{last}")), those(&|at| at + last >= length));
+            let both = if first > last { ByteRange::Whole } else { those(&|at| (first..=last).contains(&at)) };
+            prop_assert_eq!(parse(format!("bytes={first}-{last}")), both);
+        }
+
+        #[test]
+        fn any_words_are_a_part_of_the_file_or_none(value in "(bytes *=)?[ -~]{0,20}", told in "(bytes )?[0-9*/ -]{0,20}", length: u64) {
+            if let ByteRange::Part(part) = ByteRange::parse(Some(&value), length) {
+                prop_assert!(part.start < part.end && part.end <= length);
+            }
+            if let Some((part, whole)) = content_range(&told) {
+                prop_assert!(part.start < part.end && part.end <= whole);
+                let again = format!("bytes {}-{}/{whole}", part.start, part.end - 1);
+                prop_assert_eq!(content_range(&again), Some((part, whole)));
+            }
+        }
     }
 }
