@@ -86,6 +86,7 @@ impl std::fmt::Display for PublicKey {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn a_signature_vouches_for_exactly_one_claim() {
@@ -110,6 +111,26 @@ mod tests {
     fn a_weak_or_wrong_text_is_no_key() {
         for text in [String::new(), "00".repeat(32), "zz".repeat(32), "ab".repeat(31)] {
             assert!(PublicKey::parse(&text).is_err(), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_no_key_or_one_that_believes_nobody_else(
+            text in "([0-9a-fA-F]{64}|.{0,70})",
+            bytes in prop::collection::vec(any::<u8>(), 60..68),
+            (at, bit) in (any::<prop::sample::Index>(), 0..8_u8),
+        ) {
+            let claim = SnapshotClaim { distribution: &text, serial: 2, info_hash: [9; 20] };
+            if let Ok(key) = PublicKey::parse(&text) {
+                prop_assert_eq!(PublicKey::parse(&key.to_string()).ok(), Some(key));
+                prop_assert!(key.verify(&claim, &bytes).is_err());
+            }
+            let key = SigningKey::from_bytes(&[3; 32]);
+            let mut signature = key.sign(&claim);
+            prop_assert!(key.public().verify(&claim, &signature).is_ok());
+            signature[at.index(SIGNATURE_BYTES)] ^= 1 << bit;
+            prop_assert!(key.public().verify(&claim, &signature).is_err());
         }
     }
 }
