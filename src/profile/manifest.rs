@@ -45,3 +45,77 @@ pub struct ManifestDistribution {
     /// The files of the host's install set, relative to the tree.
     pub install_set: Vec<String>,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn manifests() -> impl Strategy<Value = Manifest> {
+        let words = || prop::option::of(".{0,20}");
+        let files = prop::collection::vec(".{0,20}", 0..5);
+        let distribution = (".{0,9}", ".{0,9}", ".{0,9}", ".{0,9}", files.clone()).prop_map(
+            |(name, info_hash, metainfo_path, tree_path, install_set)| ManifestDistribution {
+                name,
+                info_hash,
+                metainfo_path,
+                tree_path,
+                install_set,
+            },
+        );
+        let templates = prop::collection::btree_map(".{0,9}", ".{0,40}", 0..3);
+        let parts = (".{0,20}", ".{0,9}", any::<Option<u32>>(), prop::option::of(distribution), templates);
+        (parts, words(), words(), files).prop_map(
+            |((host, release, rack, distribution, templates), token, key, networks)| Manifest {
+                host,
+                release,
+                rack,
+                distribution,
+                templates,
+                token,
+                key,
+                networks,
+            },
+        )
+    }
+
+    #[test]
+    fn what_a_later_frontend_adds_is_passed_over_and_deep_documents_are_refused() {
+        let read =
+            |added: &str| serde_json::from_str::<Manifest>(&format!(r#"{{"host":"c","release":"r","x":{added}}}"#));
+        let expected = Manifest { host: "c".into(), release: "r".into(), ..Manifest::default() };
+        assert_eq!(read(r#"[{"y":1}]"#).ok(), Some(expected));
+        for depth in [1_000, 1_000_000] {
+            assert!(read(&"[".repeat(depth)).is_err() && read(&"{\"x\":".repeat(depth)).is_err());
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read(manifest in manifests()) {
+            let text = serde_json::to_string(&manifest).expect("plain values");
+            prop_assert_eq!(serde_json::from_str::<Manifest>(&text).expect("our own JSON"), manifest);
+        }
+
+        #[test]
+        fn spoilt_documents_are_refused_or_hold_together(
+            manifest in manifests(),
+            (at, with) in (any::<prop::sample::Index>(), any::<u8>()),
+            any in prop::collection::vec(any::<u8>(), 0..100),
+        ) {
+            let mut bytes = serde_json::to_vec(&manifest).expect("plain values");
+            let at = at.index(bytes.len());
+            bytes[at] = with;
+            for bytes in [&bytes[..], &bytes[..at], &any] {
+                if let Ok(read) = serde_json::from_slice::<Manifest>(bytes) {
+                    // What is kept of it is no more than what came.
+                    let texts = read.networks.len() + read.templates.len();
+                    let files = read.distribution.as_ref().map_or(0, |distribution| distribution.install_set.len());
+                    prop_assert!(2 * (texts + files) <= bytes.len());
+                    let again = serde_json::to_vec(&read).expect("plain values");
+                    prop_assert_eq!(serde_json::from_slice::<Manifest>(&again).expect("our own JSON"), read);
+                }
+            }
+        }
+    }
+}
