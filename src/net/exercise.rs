@@ -1,6 +1,7 @@
 //! Readers of strangers' bytes that this room keeps to itself, for property tests and fuzz targets: whatever the bytes are,
 //! they are refused or hold together.
 
+use super::links;
 use super::referral::Referral;
 use crate::torrent::{Metainfo, MetainfoBuilder};
 
@@ -16,4 +17,9 @@ pub fn referral(answer: &[u8]) {
         assert_eq!(metainfo.info_hash(), ours.info_hash());
         assert_eq!(Metainfo::parse(&metainfo.to_bytes()).as_ref(), Ok(&metainfo));
     }
+}
+
+/// A peer's bytes behind its handshake, read in pieces of these lengths and all at once: the same is heard. Panics if it is not.
+pub fn peer(cuts: &[u8], bytes: &[u8]) {
+    links::peer(cuts, bytes);
 }

@@ -20,9 +20,9 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, Interest};
+use tokio::io::{AsyncRead, AsyncReadExt, Interest};
 use tokio::net::TcpStream;
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::tcp::OwnedWriteHalf;
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, timeout};
@@ -141,15 +141,7 @@ pub(super) fn start(tcp: TcpStream, rest: BytesMut, (peer, address): (PeerKey, S
     let (from, to) = tcp.into_split();
     let (out, outgoing) = mpsc::channel(OUT_MAX);
     let expected = Expected::default();
-    let reader = Reader {
-        tcp: from,
-        buffer: rest,
-        peer,
-        expected: Arc::clone(&expected),
-        common: common.clone(),
-        field: None,
-        haves: VecDeque::new(),
-    };
+    let mut reader = Reader::new(from, rest, peer, Arc::clone(&expected), common.clone());
     let writer = Writer { tcp: to, peer, buffer_bytes, common: common.clone() };
     let (lost, also_lost) = (common.to_owner.clone(), common.to_owner.clone());
     let read = tokio::spawn(async move {
@@ -163,8 +155,9 @@ pub(super) fn start(tcp: TcpStream, rest: BytesMut, (peer, address): (PeerKey, S
     Link { address, out, expected, tasks: [read.abort_handle(), write.abort_handle()] }
 }
 
-struct Reader {
-    tcp: OwnedReadHalf,
+/// Reads what a peer says, from its connection.
+pub(super) struct Reader<R> {
+    tcp: R,
     buffer: BytesMut,
     peer: PeerKey,
     expected: Expected,
@@ -175,8 +168,20 @@ struct Reader {
     haves: VecDeque<u32>,
 }
 
-impl Reader {
-    async fn run(mut self) -> std::io::Result<()> {
+impl<R: AsyncRead + Unpin> Reader<R> {
+    /// A reader that begins with what came behind the handshake.
+    pub(super) fn new(tcp: R, rest: BytesMut, peer: PeerKey, expected: Expected, common: Common) -> Self {
+        Self { tcp, buffer: rest, peer, expected, common, field: None, haves: VecDeque::new() }
+    }
+
+    /// How much lies in it that was not told yet.
+    #[cfg(any(test, fuzzing))]
+    pub(super) fn unread_bytes(&self) -> usize {
+        self.buffer.len()
+    }
+
+    /// Tells the owner what the peer says until the connection ends, which is an error.
+    pub(super) async fn run(&mut self) -> std::io::Result<()> {
         loop {
             while let Some(input) = self.next_buffered().await? {
                 if self.common.to_owner.send(input).await.is_err() {
@@ -436,7 +441,7 @@ fn stalled() -> Error {
 
 /// As [`read_some`], from a connection that has been split: a read that does not fill its room is not tried again before
 /// something comes.
-async fn read_more(tcp: &mut OwnedReadHalf, buffer: &mut BytesMut, most: usize) -> std::io::Result<()> {
+async fn read_more(tcp: &mut (impl AsyncRead + Unpin), buffer: &mut BytesMut, most: usize) -> std::io::Result<()> {
     buffer.reserve(most.min(READ_BYTES));
     match tcp.read_buf(&mut buffer.limit(most)).await? {
         0 => Err(ErrorKind::UnexpectedEof.into()),

@@ -6,6 +6,8 @@
 //! threads.
 
 mod door;
+#[cfg(any(test, fuzzing))]
+mod exercise;
 #[cfg(test)]
 mod hostile;
 mod knocks;
@@ -19,6 +21,8 @@ mod supply;
 mod way_out;
 
 pub use door::Door;
+#[cfg(any(test, fuzzing))]
+pub(in crate::net) use exercise::peer;
 pub(in crate::net) use metadata::{WantedInfo, info_from};
 pub use owner::{Announced, Announcer, Member, Progress, Setup};
 pub use supply::{Supply, WebSeed};
