@@ -22,10 +22,10 @@ const HEADER_PATIENCE_AGAIN: Duration = Duration::from_millis(10);
 /// The longest pause between two tries.
 const PAUSE_MAX: Duration = Duration::from_millis(5);
 
-/// The file beneath one open database.
+/// The file beneath one open database; tests put a disk of their own there.
 #[derive(Debug)]
-pub(super) struct SharedFile {
-    file: FileBackend,
+pub(super) struct SharedFile<Below = FileBackend> {
+    file: Below,
     /// What the header was when it was looked at without its lock; none while it is not.
     unlocked: Mutex<Option<Vec<u8>>>,
     /// Whether the last wait for the header's lock was in vain.
@@ -47,12 +47,16 @@ impl Moved {
 impl SharedFile {
     /// Over a file that nothing else in this process reads or writes through.
     pub(super) fn new(file: File) -> Result<(Self, Moved), redb::DatabaseError> {
+        Ok(Self::over(FileBackend::new(file)?))
+    }
+}
+
+impl<Below: StorageBackend> SharedFile<Below> {
+    /// The same over whatever keeps the bytes.
+    pub(super) fn over(file: Below) -> (Self, Moved) {
         let moved = Moved::default();
-        let file = FileBackend::new(file)?;
-        Ok((
-            Self { file, unlocked: Mutex::default(), in_vain: AtomicBool::new(false), moved: Arc::clone(&moved.0) },
-            moved,
-        ))
+        let (unlocked, in_vain) = (Mutex::default(), AtomicBool::new(false));
+        (Self { file, unlocked, in_vain, moved: Arc::clone(&moved.0) }, moved)
     }
 
     fn unlocked(&self) -> MutexGuard<'_, Option<Vec<u8>>> {
@@ -74,7 +78,7 @@ fn header_bytes(start: Bound<u64>, end: Bound<u64>) -> Option<u64> {
     }
 }
 
-impl StorageBackend for SharedFile {
+impl<Below: StorageBackend> StorageBackend for SharedFile<Below> {
     fn lock_shared_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<(), BackendError> {
         let Some(length_bytes) = header_bytes(start, end) else { return self.file.lock_shared_range(start, end) };
         let begun = Instant::now();

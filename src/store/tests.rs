@@ -91,7 +91,7 @@ impl Backend {
         let path = PathBuf::from("rocks.redb");
         let database = Database::builder()
             .set_concurrency_mode(ConcurrencyMode::MultiWriter)
-            .create_with_backend(self.clone())
+            .create_with_backend(shared_file::SharedFile::over(self.clone()).0)
             .map_err(|error| database_error(&path, error.into()))?;
         Ok(Store::over(database, path))
     }
