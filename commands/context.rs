@@ -4,6 +4,7 @@ use crate::ui;
 use rocks::net::log::Log;
 use rocks::store::{Holder, Store, StoreError};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 /// What every command is given.
 pub(crate) struct Context {
@@ -40,8 +41,14 @@ impl Context {
 
     /// The same for a daemon of this name, whose log says who keeps it waiting.
     pub(crate) fn store_of(&self, daemon: &str, log: &Log) -> anyhow::Result<Store> {
-        let log = log.clone();
-        let tell = move |holder: &Holder| log.warning("store-held", &[("holder", holder)]);
+        let (log, told) = (log.clone(), Mutex::new(None));
+        // A daemon tries again and again: of one holder it is said once.
+        let tell = move |holder: &Holder| {
+            let before = told.lock().unwrap_or_else(PoisonError::into_inner).replace(holder.clone());
+            if before.as_ref() != Some(holder) {
+                log.warning("store-held", &[("holder", holder)]);
+            }
+        };
         Ok(Store::create(&self.cluster)?.authored_by(daemon).when_waiting(tell))
     }
 }

@@ -1,4 +1,4 @@
-//! What would be told again and again, by a client that tries again and again, is told once a while.
+//! What would be told again and again, by a client that tries again and again or while a disk is full, is told once a while.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -43,10 +43,45 @@ impl<K: Eq + Hash> Seldom<K> {
     }
 }
 
+/// What may fail again and again.
+#[derive(Debug, Default)]
+pub(super) struct Trouble {
+    begun: Option<Instant>,
+    told: Option<Instant>,
+}
+
+impl Trouble {
+    /// It failed; whether that is to be told of now: at once, and then once a while.
+    pub(super) fn is_due(&mut self, now: Instant) -> bool {
+        self.begun.get_or_insert(now);
+        let is_due = self.told.is_none_or(|when| now.duration_since(when) >= INTERVAL);
+        if is_due {
+            self.told = Some(now);
+        }
+        is_due
+    }
+
+    /// It went well; for how long it had failed, where it had.
+    pub(super) fn over(&mut self, now: Instant) -> Option<Duration> {
+        self.told = None;
+        self.begun.take().map(|begun| now.duration_since(begun))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::net::Ipv4Addr;
+
+    #[test]
+    fn what_fails_is_told_at_once_then_once_a_while_and_when_it_is_over() {
+        let (mut trouble, begin) = (Trouble::default(), Instant::now());
+        assert_eq!(trouble.over(begin), None, "nothing failed");
+        let told = (0..INTERVAL.as_secs() * 3).filter(|secs| trouble.is_due(begin + Duration::from_secs(*secs)));
+        assert_eq!(told.count(), 3);
+        assert_eq!(trouble.over(begin + INTERVAL * 3), Some(INTERVAL * 3));
+        assert!(trouble.is_due(begin + INTERVAL * 3), "that is another one");
+    }
 
     #[test]
     fn an_address_is_told_of_once_a_while_and_no_more_than_fit() {

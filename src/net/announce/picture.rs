@@ -6,6 +6,7 @@
 use super::Shared;
 use crate::cluster::{Endpoint, Service};
 use crate::net::NetError;
+use crate::net::seldom::Trouble;
 use crate::store::{Reader, Store, StoreError};
 use crate::tracker::TrackedHost;
 use std::collections::HashSet;
@@ -104,7 +105,8 @@ impl Looking {
 
 /// Looks once, then starts the thread that goes on looking and writes these addresses into the store.
 pub(super) fn follow(shared: Arc<Shared>, store: Store, addresses: Vec<SocketAddr>) -> Result<Looking, NetError> {
-    let mut follower = Follower { shared: Arc::clone(&shared), store, known: None, failing: false };
+    let mut follower =
+        Follower { shared: Arc::clone(&shared), store, known: None, failing: false, unwritable: Trouble::default() };
     // What it writes itself is news to it as well: written first, it is looked at once.
     let (mut to_write, mut written) =
         if follower.write_endpoints(&addresses) { (None, Some(addresses)) } else { (Some(addresses), None) };
@@ -146,6 +148,8 @@ struct Follower {
     known: Option<Known>,
     /// Whether the last look failed: each failure is told of once.
     failing: bool,
+    /// Writing is tried several times a second.
+    unwritable: Trouble,
 }
 
 impl Follower {
@@ -192,7 +196,7 @@ impl Follower {
         }
     }
 
-    fn write_endpoints(&self, addresses: &[SocketAddr]) -> bool {
+    fn write_endpoints(&mut self, addresses: &[SocketAddr]) -> bool {
         let since = jiff::Timestamp::now();
         let sentence = addresses.first().map_or_else(String::new, |at| format!("track listens at {at}"));
         let written = self.store.write_within(WRITE_PATIENCE, &sentence, |writer| {
@@ -205,9 +209,16 @@ impl Follower {
             Ok(())
         });
         match written {
-            Ok(()) => true,
+            Ok(()) => {
+                if let Some(waited) = self.unwritable.over(Instant::now()) {
+                    self.shared.log.info("store-written", &[("waited_secs", &waited.as_secs())]);
+                }
+                true
+            }
             Err(error) => {
-                self.shared.log.warning("store-unwritable", &[("why", &error)]);
+                if self.unwritable.is_due(Instant::now()) {
+                    self.shared.log.warning("store-unwritable", &[("why", &error)]);
+                }
                 false
             }
         }

@@ -133,6 +133,11 @@ impl Board {
         }
     }
 
+    /// How many hosts the store is still to be told of.
+    pub(super) fn hosts_pending(&self) -> usize {
+        self.pending.hosts()
+    }
+
     /// What the store will say of a host that it says this of now.
     pub(super) fn overlay(&self, host: &HostName, boot: Boot) -> Boot {
         self.pending.overlay(host, boot)

@@ -35,6 +35,9 @@ pub(super) fn text(shared: &Shared) -> String {
     for (phase, count) in shared.board.counts() {
         let _ = writeln!(out, "rocks_machines{{phase=\"{phase}\"}} {count}");
     }
+    let _ = writeln!(out, "# TYPE rocks_store_waiting_hosts gauge\n# UNIT rocks_store_waiting_hosts hosts");
+    let _ = writeln!(out, "# HELP rocks_store_waiting_hosts Hosts whose news the cluster database has yet to take");
+    let _ = writeln!(out, "rocks_store_waiting_hosts {}", shared.board.hosts_pending());
     let uptime = counters.started.elapsed().as_secs_f64();
     let _ = writeln!(out, "# TYPE rocks_uptime_seconds gauge\n# UNIT rocks_uptime_seconds seconds");
     let _ = writeln!(out, "# HELP rocks_uptime_seconds Time since the start\nrocks_uptime_seconds {uptime:.3}");

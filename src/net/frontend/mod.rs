@@ -30,7 +30,7 @@ use super::addresses::reachable_at;
 use super::http::server;
 use super::log::Log;
 use super::rate::Bucket;
-use super::seldom::Seldom;
+use super::seldom::{Seldom, Trouble};
 use super::tree::Tree;
 use crate::cluster::{Endpoint, Rate, Service};
 use crate::store::{Store, StoreError};
@@ -42,7 +42,7 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
@@ -50,6 +50,8 @@ use tokio::sync::watch;
 const SWEEP: Duration = Duration::from_secs(5);
 /// How often the store is looked at for new distributions, and for hosts that have ended their installation.
 const LOOK: Duration = Duration::from_secs(1);
+/// How long a store that others hold is waited for when it is told again where this frontend is.
+const RETELL: Duration = Duration::from_millis(50);
 /// How long the last transitions may take to be written.
 const STOP_SECS_MAX: Duration = Duration::from_secs(2);
 /// File descriptors that a frontend asks the system for.
@@ -90,6 +92,7 @@ pub(super) struct Shared {
     status_json: status::Kept,
     status_page: status::Kept,
     viewers: viewers::Viewers,
+    endpoints: Mutex<Endpoints>,
     log: Log,
 }
 
@@ -178,6 +181,8 @@ impl Running {
             Keys::open_or_create(&options.cluster, super::since_1970()).map_err(|e| NetError::Said(e.to_string()))?;
         let tls = super::tls::acceptor(&keys, http_at)?;
         let authority = super::tls::fingerprint(keys.authority.certificate_pem().as_bytes())?;
+        let mut endpoints = Endpoints { http: http_at, seed: seed_at, is_told: false, trouble: Trouble::default() };
+        endpoints.tell(&store, pending::PATIENCE, &log);
         let shared = Arc::new(Shared {
             compiler: Compiler::new(&options.cluster),
             board,
@@ -195,9 +200,9 @@ impl Running {
             status_page: status::Kept::default(),
             viewers: viewers::Viewers::default(),
             log: log.clone(),
+            endpoints: Mutex::new(endpoints),
             store: Arc::clone(&store),
         });
-        tell_endpoints(&store, http_at, seed_at)?;
         shared.seeds.refresh(&shared).await;
         let (stop, stopped) = watch::channel(false);
         let writer = tokio::spawn(Arc::clone(&pending).write(store, log.clone()));
@@ -235,26 +240,56 @@ impl Running {
     }
 }
 
-/// Writes into the store where this frontend can be reached.
-fn tell_endpoints(store: &Store, http: SocketAddr, seed: SocketAddr) -> Result<(), NetError> {
-    let since = jiff::Timestamp::now();
-    let written = store.write(&format!("serve listens at {http}"), |writer| {
-        for (service, at) in [(Service::Http, http), (Service::Seed, seed), (Service::Https, http)] {
-            writer.set_endpoint(&Endpoint { service, addresses: reachable_at(at), since })?;
-        }
-        Ok(())
-    });
-    Ok(written?)
+/// Where this frontend can be reached, to be written into the store. A store whose disk is full, or whose writer is
+/// stopped, is no reason to serve nobody: mostly it says already what it would say then.
+#[derive(Debug)]
+struct Endpoints {
+    http: SocketAddr,
+    seed: SocketAddr,
+    is_told: bool,
+    trouble: Trouble,
 }
 
-/// Sweeps the board, and follows the store: what is to be seeded, and for whom.
+impl Endpoints {
+    /// Writes them, unless others hold the store for longer than this.
+    fn tell(&mut self, store: &Store, patience: Duration, log: &Log) {
+        let since = jiff::Timestamp::now();
+        let of = [(Service::Http, self.http), (Service::Seed, self.seed), (Service::Https, self.http)];
+        let written = store.write_within(patience, &format!("serve listens at {}", self.http), |writer| {
+            of.into_iter().try_for_each(|(service, at)| {
+                writer.set_endpoint(&Endpoint { service, addresses: reachable_at(at), since })
+            })
+        });
+        match written {
+            Ok(()) => {
+                self.is_told = true;
+                if let Some(waited) = self.trouble.over(Instant::now()) {
+                    log.info("store-written", &[("waited_secs", &waited.as_secs())]);
+                }
+            }
+            Err(error) if self.trouble.is_due(Instant::now()) => {
+                log.warning("store-unwritable", &[("reason", &error)]);
+            }
+            Err(_) => {}
+        }
+    }
+}
+
+/// Sweeps the board, and follows the store: what is to be seeded, and for whom. Tells it of the endpoints, where it could
+/// not be told yet.
 async fn keep_up(shared: Weak<Shared>) {
     let mut last_sweep = Instant::now();
     loop {
         tokio::time::sleep(LOOK).await;
         let Some(shared) = shared.upgrade() else { return };
         let following = Arc::clone(&shared);
-        let follow = move || following.follow_names();
+        let follow = move || {
+            let _ = following.follow_names();
+            let mut endpoints = following.endpoints.lock().unwrap_or_else(PoisonError::into_inner);
+            if !endpoints.is_told {
+                endpoints.tell(&following.store, RETELL, &following.log);
+            }
+        };
         let _ = tokio::task::spawn_blocking(follow).await;
         if last_sweep.elapsed() >= SWEEP {
             shared.board.sweep(Instant::now());

@@ -6,10 +6,11 @@
 
 use crate::cluster::{Boot, HostName, InstallState};
 use crate::net::log::Log;
+use crate::net::seldom::Trouble;
 use crate::store::{BootChange, Store, StoreError};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::{Notify, watch};
 use tokio::time::timeout;
 
@@ -78,6 +79,13 @@ impl Pending {
         changes.fold(boot, |boot, change| change.apply(boot))
     }
 
+    /// How many hosts wait for the store.
+    pub(super) fn hosts(&self) -> usize {
+        let queue = self.queue();
+        let only_leaving = queue.leaving.keys().filter(|host| !queue.waiting.contains_key(*host)).count();
+        queue.waiting.len() + only_leaving
+    }
+
     /// Waits, not for long, until a change is in the store; false where it is not yet.
     pub(super) async fn is_written(&self, number: u64) -> bool {
         let mut written = self.written.subscribe();
@@ -93,6 +101,7 @@ impl Pending {
     /// Writes into the store what comes, until it is closed. A store that others hold is asked again: nothing is lost
     /// but by the end of the process.
     pub(super) async fn write(self: Arc<Self>, store: Arc<Store>, log: Log) {
+        let mut trouble = Trouble::default();
         loop {
             let (is_empty, is_closed) = {
                 let queue = self.queue();
@@ -111,9 +120,18 @@ impl Pending {
             let Ok((count, result)) = tokio::task::spawn_blocking(move || pending.write_now(&store)).await else {
                 return;
             };
-            if let Err(error) = result {
-                log.warning("store-waits", &[("hosts", &count), ("reason", &error)]);
-                tokio::time::sleep(GATHER).await;
+            match result {
+                Ok(()) => {
+                    if let Some(waited) = trouble.over(Instant::now()) {
+                        log.info("store-written", &[("hosts", &count), ("waited_secs", &waited.as_secs())]);
+                    }
+                }
+                Err(error) => {
+                    if trouble.is_due(Instant::now()) {
+                        log.warning("store-waits", &[("hosts", &count), ("reason", &error)]);
+                    }
+                    tokio::time::sleep(GATHER).await;
+                }
             }
         }
     }

@@ -1,5 +1,6 @@
 //! A frontend from outside: over real sockets on loopback.
 
+mod held;
 mod renamed;
 mod secrets;
 mod security;
@@ -116,41 +117,6 @@ async fn a_goodbye_is_acknowledged_once_it_is_in_the_store() {
     let running = fixture.serve().await;
     assert_eq!(report(&client(running.http, "127.1.0.1"), Phase::Installed).await, 200);
     assert_eq!(report(&client(running.http, "127.1.0.1"), Phase::Fetching).await, 403);
-    running.stop().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn while_somebody_holds_the_store_machines_begin_and_the_store_is_told_later() {
-    let fixture = Fixture::new();
-    let running = fixture.serve().await;
-    let known = client(running.http, "127.1.0.1");
-    let boot = || fixture.store.read(|reader| reader.boot(&first_host())).expect("read");
-    assert!(boot().was_never_told());
-    let (holding, (release, held)) = (std::sync::mpsc::channel(), std::sync::mpsc::channel::<()>());
-    let store = std::sync::Arc::clone(&fixture.store);
-    let holder = std::thread::spawn(move || {
-        let hold = |_: &mut crate::store::Writer| {
-            holding.0.send(()).expect("somebody waits");
-            let _ = held.recv();
-            Ok(())
-        };
-        store.write("hold", hold).expect("written");
-    });
-    holding.1.recv().expect("it is held");
-    let script = known.get_whole(&format!("/install/boot/{MAC}"), &[]).await.expect("its script");
-    assert!(String::from_utf8_lossy(&script).contains("installs el9"));
-    known.get_whole(PROFILE, &[]).await.expect("its profile");
-    known.get_whole("/install/manifest", &[]).await.expect("its manifest");
-    assert_eq!(report(&known, Phase::Fetching).await, 200);
-    // It starts anew, with nothing of this in the store yet.
-    known.get_whole(&format!("/install/boot/{MAC}"), &[]).await.expect("its script");
-    known.get_whole(PROFILE, &[]).await.expect("its profile");
-    assert!(boot().was_never_told(), "the store is held");
-    drop(release);
-    holder.join().expect("no panic");
-    assert_eq!(report(&known, Phase::Installed).await, 200);
-    let (state, id, begun) = (boot().state, boot().install_id, boot().begun);
-    assert_eq!((state, id, begun), (Some(InstallState::Installed), 1, 1), "nothing is lost, and all is in order");
     running.stop().await;
 }
 
