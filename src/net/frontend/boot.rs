@@ -92,6 +92,7 @@ fn begin(shared: &Shared, host: &Host, boot: Boot) -> Boot {
     if again.action != boot.action {
         let reason = again.note.clone().unwrap_or_default();
         shared.log.warning("install-given-up", &[("host", &host.name), ("reason", &reason)]);
+        shared.board.has_failed(&host.name, &again);
     }
     again
 }

@@ -1,6 +1,7 @@
 //! The board of installations: what machines say of themselves, in memory; only transitions go to the store, by way of
 //! [`Pending`], so that ten thousand machines cost a few writes.
 
+pub(super) use super::install_key::InstallKey;
 use super::pending::{HOSTS_MAX, Pending};
 use crate::cluster::{Boot, HostName, InstallState, natural_order};
 use crate::net::log::{Log, is_shown};
@@ -27,22 +28,6 @@ const QUIET: Duration = Duration::from_secs(12);
 const SPEED_SECS: f64 = 5.0;
 /// The longest message of a machine that is kept.
 const MESSAGE_CHARS_MAX: usize = 300;
-
-/// Which installation is meant: a host may be renamed while it installs, and another may have its name then.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct InstallKey {
-    /// The name that it goes under: see [`Boot::installs_as`].
-    pub(super) name: HostName,
-    /// Its install id.
-    pub(super) id: u64,
-}
-
-impl InstallKey {
-    /// The installation that this record of a host tells of.
-    pub(super) fn of(host: &HostName, boot: &Boot) -> Self {
-        Self { name: boot.installs_as(host).clone(), id: boot.install_id }
-    }
-}
 
 /// What is known of one installation.
 #[derive(Debug, Clone)]
@@ -105,6 +90,8 @@ struct Rows {
     installs: BTreeMap<HostName, Install>,
     by_address: HashMap<IpAddr, HostName>,
     changes: u64,
+    /// How often machines were taken from the board.
+    removals: u64,
     /// When machines that died were last looked for.
     swept: Option<Instant>,
 }
@@ -165,6 +152,16 @@ impl Board {
         number
     }
 
+    /// An installation has failed, which the store knows already: it is shown until it begins anew.
+    pub(super) fn has_failed(&self, host: &HostName, boot: &Boot) {
+        let mut install = Install::new(None, InstallKey::of(host, boot), Instant::now());
+        install.report = Report { phase: Phase::Failed, message: boot.note.clone(), ..Report::default() };
+        let mut rows = self.rows.lock().expect("nobody panics while holding the board");
+        rows.changes += 1;
+        install.change = rows.changes;
+        rows.installs.insert(host.clone(), install);
+    }
+
     /// A machine that had begun to install starts anew without a goodbye: what it said before is over.
     fn forget(&self, host: &HostName) {
         let mut rows = self.rows.lock().expect("nobody panics while holding the board");
@@ -173,11 +170,16 @@ impl Board {
         }
     }
 
-    /// Takes over what the store knows to be installing, as after a restart: the machines have time to be heard of.
+    /// Takes over what the store knows to be installing, as after a restart: the machines have time to be heard of. Who has
+    /// failed is shown as before.
     pub(super) fn take_over(&self, store: &Store) -> Result<(), StoreError> {
         let boots = store.read(|reader| reader.boots())?;
-        for (host, boot) in boots.into_iter().filter(|(_, boot)| boot.state == Some(InstallState::Installing)) {
-            self.start(&host, None, InstallKey::of(&host, &boot), false);
+        for (host, boot) in boots {
+            match boot.state {
+                Some(InstallState::Installing) => self.start(&host, None, InstallKey::of(&host, &boot), false),
+                Some(InstallState::Failed) => self.has_failed(&host, &boot),
+                _ => {}
+            }
         }
         Ok(())
     }
@@ -223,7 +225,9 @@ impl Board {
     fn keep(&self, hosts: &HashSet<HostName>) {
         let mut rows = self.rows.lock().expect("nobody panics while holding the board");
         let rows = &mut *rows;
+        let before = rows.installs.len();
         rows.installs.retain(|host, _| hosts.contains(host));
+        rows.removals += u64::from(rows.installs.len() < before);
         rows.by_address.retain(|_, host| hosts.contains(host));
     }
 
@@ -247,17 +251,8 @@ impl Board {
             known.address = address.or(known.address);
             return;
         }
-        let mut install = Install {
-            report: Report::default(),
-            address,
-            key,
-            formerly: None,
-            started: now,
-            heard: now,
-            bytes_per_sec: 0.0,
-            change,
-            transition: None,
-        };
+        let mut install = Install::new(address, key, now);
+        install.change = change;
         if tell {
             self.transition(&mut install, InstallState::Installing, None);
         }
@@ -381,6 +376,11 @@ impl Board {
         (shown, rows.changes)
     }
 
+    /// Rises when machines are taken from the board, of which [`Self::rows_since`] tells nothing.
+    pub(super) fn removals(&self) -> u64 {
+        self.rows.lock().expect("nobody panics while holding the board").removals
+    }
+
     /// How long a machine is to wait before it reports again, so that all of them together report
     /// [`REPORTS_PER_SEC`] times a second.
     pub(super) fn pace(&self) -> Duration {
@@ -408,6 +408,20 @@ fn averaged(before: f64, now: f64, secs: f64) -> f64 {
 }
 
 impl Install {
+    fn new(address: Option<IpAddr>, key: InstallKey, now: Instant) -> Self {
+        Self {
+            report: Report::default(),
+            address,
+            key,
+            formerly: None,
+            started: now,
+            heard: now,
+            bytes_per_sec: 0.0,
+            change: 0,
+            transition: None,
+        }
+    }
+
     /// Whether it should have been heard of since.
     fn is_quiet(&self, now: Instant) -> bool {
         self.report.phase.is_active() && now.saturating_duration_since(self.heard) > QUIET

@@ -8,6 +8,7 @@ mod boot;
 mod compiler;
 mod files;
 mod holders;
+mod install_key;
 mod installs;
 mod local;
 mod metainfos;

@@ -152,6 +152,12 @@ pub(super) fn event(shared: &Shared, since: u64) -> (Bytes, u64) {
     (format!("data: {text}\n\n").into(), change)
 }
 
+/// Everything, as an event of another name: what the page has beside it is gone.
+pub(super) fn whole_event(shared: &Shared) -> Bytes {
+    let text = serde_json::to_string(&document(shared, 0).0).unwrap_or_default();
+    format!("event: whole\ndata: {text}\n\n").into()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

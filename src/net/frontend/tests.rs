@@ -12,6 +12,7 @@ use super::super::log::Log;
 use super::super::node::{self, Summary};
 use super::super::referral::Referral;
 use super::super::report::{Phase, Report};
+use super::{MachineStatus, StatusDocument};
 use crate::cluster::{Attribute, AttributeName, BootAction, HostName, InstallState, Scope};
 use crate::net::links::{WEB_SEED_HEADER, encode_path};
 use crate::profile::Manifest;
@@ -148,9 +149,25 @@ async fn an_installation_that_never_ends_does_not_loop_for_ever() {
     assert_eq!((boot.action, boot.state), (BootAction::Os, Some(InstallState::Failed)));
     assert!(boot.note.expect("why").contains("never said goodbye"));
     assert!(known.get(PROFILE, &[]).await.expect("an answer").status == 403);
+    assert_eq!(shown(&known).await, ["compute-0-0 failed began 3 times and never said goodbye"]);
+    running.stop().await;
+    // A person sees it, also on the board of a frontend that was started after it.
+    let running = fixture.serve().await;
+    let known = client(running.http, "127.1.0.1");
+    assert_eq!(shown(&known).await, ["compute-0-0 failed began 3 times and never said goodbye"], "after a restart");
     fixture.store.write("again", |writer| writer.set_boot(&first_host(), BootAction::Install)).expect("written");
     known.get_whole(PROFILE, &[]).await.expect("one command installs it again");
+    assert_eq!(shown(&known).await, ["compute-0-0 starting "]);
     running.stop().await;
+}
+
+/// The machines on the board, with their phase and the first half of what is told of them.
+async fn shown(from: &super::super::http::client::Client) -> Vec<String> {
+    let status = from.get_whole("/status.json", &[]).await.expect("the status");
+    let status: StatusDocument = serde_json::from_slice(&status).expect("JSON");
+    let message = |row: &MachineStatus| row.report.message.clone().unwrap_or_default();
+    let told = |row: &MachineStatus| message(row).split(':').next().unwrap_or_default().to_owned();
+    status.machines.iter().map(|row| format!("{} {} {}", row.host, row.report.phase.as_str(), told(row))).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -63,6 +63,11 @@ impl Viewers {
         (!there.is_empty(), there.iter().any(|viewer| viewer.is_new))
     }
 
+    /// Has everybody told everything.
+    fn renew(&self) {
+        self.there().iter_mut().for_each(|viewer| viewer.is_new = true);
+    }
+
     /// Tells everything to those who are new, and what changed to the others.
     fn tell(&self, all: Option<&Bytes>, changes: &Bytes) {
         for viewer in self.there().iter_mut() {
@@ -85,13 +90,19 @@ pub(super) fn follow(shared: &Shared, request: &Request) -> Response {
 
 /// Tells viewers for as long as the frontend lives.
 pub(super) async fn tell(shared: Weak<Shared>) {
-    let mut since = 0;
+    let (mut since, mut removals) = (0, 0);
     loop {
         let Some(shared) = shared.upgrade() else { return };
+        // Of who is gone no change tells: only everything does.
+        let removals_now = shared.board.removals();
+        if removals_now != removals {
+            shared.viewers.renew();
+            removals = removals_now;
+        }
         let (is_followed, has_new) = shared.viewers.who();
         if is_followed {
             let making = Arc::clone(&shared);
-            let make = move || (has_new.then(|| status::event(&making, 0).0), status::event(&making, since));
+            let make = move || (has_new.then(|| status::whole_event(&making)), status::event(&making, since));
             let Ok((all, (changes, change))) = tokio::task::spawn_blocking(make).await else { return };
             since = change;
             shared.viewers.tell(all.as_ref(), &changes);

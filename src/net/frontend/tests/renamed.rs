@@ -123,6 +123,25 @@ async fn a_host_that_is_removed_while_it_installs_is_on_the_board_no_longer() {
     machine.get_whole(PROFILE, &[]).await.expect("its profile");
     assert_eq!(report(&machine, Phase::Fetching).await, 200);
     assert_eq!(running.shared.board.counts()["fetching"], 1);
+    let viewer = client(running.http, "127.1.0.9");
+    let mut page = viewer.get("/status/events", &[]).await.expect("an open page");
+    /// What the page is told next that has everything.
+    async fn whole(page: &mut crate::net::http::Answer<'_>) -> String {
+        let mut told = String::new();
+        let telling = async {
+            loop {
+                told += &String::from_utf8_lossy(&page.next().await.expect("no error").expect("no end"));
+                while let Some((event, rest)) = told.split_once("\n\n") {
+                    if event.starts_with("event: whole\n") {
+                        return event.to_owned();
+                    }
+                    told = rest.to_owned();
+                }
+            }
+        };
+        tokio::time::timeout(PATIENCE, telling).await.expect("it is told everything")
+    }
+    assert!(whole(&mut page).await.contains("\"compute-0-0\""));
     fixture.store.write("remove", |writer| writer.remove_host(&first_host())).expect("written");
     let going = async {
         while running.shared.board.counts()["fetching"] > 0 {
@@ -130,6 +149,7 @@ async fn a_host_that_is_removed_while_it_installs_is_on_the_board_no_longer() {
         }
     };
     tokio::time::timeout(PATIENCE, going).await.expect("nobody is to look after a host that is no more");
+    assert!(!whole(&mut page).await.contains("\"compute-0-0\""), "an open page shows it no longer");
     assert_eq!(report(&machine, Phase::Fetching).await, 403);
     running.stop().await;
 }
