@@ -31,6 +31,8 @@ mod fixture;
 
 use crate::torrent::PeerId;
 use std::net::SocketAddr;
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// How a socket finds its rate, where the kernel has it. One that paces by what it measured before (BBR, the default of
@@ -149,6 +151,14 @@ fn swarm_identity() -> (PeerId, u64) {
 }
 
 /// The time of day, as [`crate::trust`] takes it.
-fn since_1970() -> std::time::Duration {
+fn wall_clock() -> Duration {
     std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default()
+}
+
+/// The time of day when this was first asked for, and what has passed since. A clock that is set meanwhile, as it is when a
+/// frontend has started and then finds its time server, so ends no token that lives, and prolongs none.
+fn since_1970() -> Duration {
+    static BEGUN: OnceLock<(Duration, Instant)> = OnceLock::new();
+    let (begun, at) = BEGUN.get_or_init(|| (wall_clock(), Instant::now()));
+    *begun + at.elapsed()
 }

@@ -10,13 +10,18 @@ use rustls::client::verify_server_cert_signed_by_trust_anchor;
 use rustls::crypto::{CryptoProvider, ring::default_provider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
-use rustls::server::ParsedCertificate;
+use rustls::server::{ClientHello, ParsedCertificate, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
 use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, ServerConfig, SignatureScheme,
 };
 use std::net::SocketAddr;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 use tokio_rustls::TlsAcceptor;
+
+/// A certificate is shown for so long after it was made, or before it by the clock; it begins a day early.
+const CERTIFICATE_FRESH: Duration = Duration::from_secs(86_400);
 
 fn said(error: impl std::fmt::Display) -> NetError {
     NetError::Said(format!("TLS: {error}"))
@@ -28,19 +33,58 @@ pub fn acceptor(keys: &Keys, listener: SocketAddr) -> Result<TlsAcceptor, NetErr
     let mut names: Vec<String> = reachable_at(listener).iter().map(|at| at.ip().to_string()).collect();
     let own_name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     names.extend(Some(own_name.trim().to_owned()).filter(|name| !name.is_empty()));
-    let identity = keys.issue_server(super::since_1970(), &names).map_err(said)?;
-    let chain = [identity.certificate_pem.as_bytes(), keys.authority.certificate_pem().as_bytes()];
-    let certificates: Result<Vec<_>, _> = chain.into_iter().flat_map(CertificateDer::pem_slice_iter).collect();
-    let key = PrivateKeyDer::from_pem_slice(identity.key_pem.as_bytes()).map_err(said)?;
+    let certificate = OwnCertificate::new(keys.clone(), names, super::wall_clock())?;
     let mut config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
         .with_safe_default_protocol_versions()
         .map_err(said)?
         .with_no_client_auth()
-        .with_single_cert(certificates.map_err(said)?, key)
-        .map_err(said)?;
+        .with_cert_resolver(Arc::new(certificate));
     // A machine keeps its connection: a ticket for the next one would be made for nothing, a herd's times over.
     config.send_tls13_tickets = 0;
     Ok(TlsAcceptor::from(Arc::new(config)))
+}
+
+/// The frontend's certificate, made anew as days go by: a frontend that runs for years never shows one that has expired, nor
+/// does one that was started before its clock was set.
+#[derive(Debug)]
+struct OwnCertificate {
+    keys: Keys,
+    names: Vec<String>,
+    /// The one that is shown, and when it was made.
+    made: Mutex<(Duration, Arc<CertifiedKey>)>,
+}
+
+impl OwnCertificate {
+    fn new(keys: Keys, names: Vec<String>, now: Duration) -> Result<Self, NetError> {
+        let made = Mutex::new((now, issue(&keys, &names, now)?));
+        Ok(Self { keys, names, made })
+    }
+
+    /// The one to show at this time of day. Where none can be made, the one before stays.
+    fn at(&self, now: Duration) -> Arc<CertifiedKey> {
+        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        if now.abs_diff(made.0) > CERTIFICATE_FRESH
+            && let Ok(certificate) = issue(&self.keys, &self.names, now)
+        {
+            *made = (now, certificate);
+        }
+        Arc::clone(&made.1)
+    }
+}
+
+impl ResolvesServerCert for OwnCertificate {
+    fn resolve(&self, _hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(self.at(super::wall_clock()))
+    }
+}
+
+fn issue(keys: &Keys, names: &[String], now: Duration) -> Result<Arc<CertifiedKey>, NetError> {
+    let identity = keys.issue_server(now, names).map_err(said)?;
+    let chain = [identity.certificate_pem.as_bytes(), keys.authority.certificate_pem().as_bytes()];
+    let certificates: Result<Vec<_>, _> = chain.into_iter().flat_map(CertificateDer::pem_slice_iter).collect();
+    let key = PrivateKeyDer::from_pem_slice(identity.key_pem.as_bytes()).map_err(said)?;
+    let certified = CertifiedKey::from_der(certificates.map_err(said)?, key, &default_provider());
+    Ok(Arc::new(certified.map_err(said)?))
 }
 
 /// The fingerprint of the first certificate in a PEM text.
@@ -144,7 +188,6 @@ impl ServerCertVerifier for Believer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
 
     const NOW: Duration = Duration::from_secs(1_800_000_000);
 
@@ -176,6 +219,22 @@ mod tests {
         assert!(first.authority().is_none() && !believes(&first, &mixed, NOW) && first.authority().is_none());
         assert!(believes(&first, &ours, NOW) && !believes(&first, &theirs, NOW));
         assert_eq!(first.authority(), Some(pin));
+    }
+
+    #[test]
+    fn a_frontend_that_runs_for_years_or_whose_clock_is_set_shows_no_certificate_of_another_time() {
+        let cluster = tempfile::tempdir().expect("a folder");
+        let keys = Keys::open_or_create(cluster.path(), NOW).expect("keys");
+        let pin = fingerprint(keys.authority.certificate_pem().as_bytes()).expect("a certificate");
+        let told = Believer::new(Some(pin));
+        let begun = OwnCertificate::new(keys, vec!["10.1.1.1".to_owned()], NOW).expect("a certificate");
+        let day = Duration::from_secs(86_400);
+        let first = begun.at(NOW);
+        assert!(Arc::ptr_eq(&first, &begun.at(NOW + day / 2)), "it is not made for each connection");
+        for now in [NOW, NOW + 400 * day, NOW + 2000 * day, NOW - 9000 * day, NOW] {
+            assert!(believes(&told, &begun.at(now).cert, now), "{now:?}");
+        }
+        assert!(!believes(&told, &first.cert, NOW + 400 * day), "the first one had expired");
     }
 
     #[test]

@@ -295,7 +295,8 @@ fn manifest(shared: &Shared, request: &Request) -> Response {
     })
 }
 
-/// The token of the installation of the host at this address, for a machine that did not start by a boot script.
+/// The token of the installation of the host at this address, for a machine that did not start by a boot script, or whose
+/// token has expired while the frontend could not renew it.
 fn token(shared: &Shared, request: &Request) -> Response {
     let shown = Shown::by(request);
     let asker = match Asker::known(shared, &shown).and_then(|asker| asker.if_it_installs(shared, &shown)) {
@@ -306,6 +307,9 @@ fn token(shared: &Shared, request: &Request) -> Response {
     if !shown.may_be_told_token(shared.security, &asker.facts.host) {
         let why = "its token is told by its boot script, or over TLS to its own address";
         return who::refuse(shared, &shown, &Refusal::Unproved(&host, why));
+    }
+    if let Err(why) = shown.may_have_anew(&shared.keys.token, &asker.install()) {
+        return who::refuse(shared, &shown, &Refusal::Unproved(&host, &why));
     }
     asker.begin(shared);
     let token = Some(who::token(shared, &host, &asker.facts.boot));

@@ -12,6 +12,7 @@ use crate::store::{Reader, StoreError};
 use crate::trust::TokenKey;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 /// The header by which the installer names its cards (`inst.ks.sendmac`): a number follows.
 const MAC_HEADER: &str = "x-rhn-provisioning-mac-";
@@ -140,6 +141,16 @@ impl Shown {
         let now = crate::net::since_1970();
         match key.verify(now, install.name.as_str(), install.id, text) {
             Ok(shown) => Ok(shown.wants_renewal(now).then(|| key.issue(now, install.name.as_str(), install.id))),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    /// Whether the token it shows is none, or was once for this installation: who comes with that of another has another
+    /// one's word to say.
+    pub(super) fn may_have_anew(&self, key: &TokenKey, install: &InstallKey) -> Result<(), String> {
+        let Some(text) = &self.token else { return Ok(()) };
+        match key.verify(Duration::ZERO, install.name.as_str(), install.id, text) {
+            Ok(_) => Ok(()),
             Err(error) => Err(error.to_string()),
         }
     }

@@ -115,6 +115,9 @@ impl Shared {
             let answer = self.client.post("/install/events", &[], body.into()).await.ok()?;
             let status = answer.status;
             let body = answer.whole().await.ok()?;
+            if status == 403 && self.client.origin().is_secure {
+                self.ask_anew().await;
+            }
             let answer: ReportAnswer = serde_json::from_slice(&body).unwrap_or_default();
             if answer.token.is_some() {
                 self.client.set_token(answer.token);
@@ -125,6 +128,17 @@ impl Shared {
             (status == 200).then_some(())
         };
         timeout(Duration::from_secs(REPORT_SECS_MAX), sent).await.ok().flatten().is_some()
+    }
+}
+
+impl Shared {
+    /// The frontend may have been away for longer than a token lives, or has had its clock set: it is asked for another one,
+    /// which the next report shows.
+    async fn ask_anew(&self) {
+        let Ok(body) = self.client.post_whole("/install/token").await else { return };
+        if let Ok(ReportAnswer { token: Some(token), .. }) = serde_json::from_slice(&body) {
+            self.client.set_token(Some(token));
+        }
     }
 }
 
@@ -145,6 +159,47 @@ mod tests {
             let answer = ReportAnswer { token: Some(format!("token-{}", shown.len())), next_millis: Some(1) };
             Response::new(200, "application/json", serde_json::to_vec(&answer).expect("JSON"))
         }
+    }
+
+    /// The frontend was away for longer than a token lives, while the machine ran what comes after its packages.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_machine_whose_token_has_expired_asks_for_another_one_and_says_goodbye() {
+        use crate::cluster::{HostName, InstallState};
+        use crate::net::{fixture::Fixture, http::client::Origin, since_1970, tls};
+        use crate::trust::{Keys, TOKEN_LIFETIME};
+        let fixture = Fixture::new();
+        let running = fixture.serve().await;
+        let keys = Keys::open_or_create(fixture.folder.path(), since_1970()).expect("those of the frontend");
+        let old = |host: &str, install| keys.token.issue(since_1970() - TOKEN_LIFETIME, host, install);
+        let pin = tls::fingerprint(keys.authority.certificate_pem().as_bytes()).expect("a certificate");
+        let config = tls::Believer::new(Some(pin)).config().expect("a configuration");
+        let (origin, _) = Origin::parse(&format!("https://{}", running.http)).expect("a URL");
+        let machine = Client::new(origin, Some([127, 1, 0, 1].into())).with_tls(Some(config));
+        machine.get_whole("/install/profile", &[]).await.expect("its first installation begins");
+        // What was ordered since is not for who comes with another installation's token, nor with another host's.
+        for token in [old("compute-0-0", 2), old("compute-0-1", 1), "1.compute-0-0.1.0.00".to_owned()] {
+            machine.set_token(Some(token));
+            let error = machine.post_whole("/install/token").await.expect_err("refused").to_string();
+            assert!(error.contains("403"), "{error}");
+        }
+        machine.set_token(Some(old("compute-0-0", 1)));
+        assert_eq!(
+            machine.post("/install/events", &[], "{\"phase\":\"fetching\"}".into()).await.expect("an answer").status,
+            403
+        );
+        let reporter = Reporter::start(Arc::new(machine), Box::new(|_| {}), Duration::from_secs(3600));
+        reporter.task.abort();
+        reporter.phase(Phase::Installed);
+        let mut tries = 1;
+        while !reporter.shared.tell().await {
+            tries += 1;
+            assert!(tries < 20, "it is not heard");
+        }
+        assert!(tries > 1, "the expired one was taken");
+        let host = HostName::parse("compute-0-0").expect("a name");
+        let state = fixture.store.read(|reader| reader.boot(&host)).expect("read").state;
+        assert_eq!(state, Some(InstallState::Installed));
+        running.stop().await;
     }
 
     #[tokio::test]
