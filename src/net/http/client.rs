@@ -86,7 +86,8 @@ fn split_authority(text: &str, default_port: u16) -> Option<(String, u16)> {
     };
     let port = port.map_or(Some(default_port), |port| port.parse().ok())?;
     let good = !host.is_empty() && host.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._:".contains(&b));
-    good.then(|| (host.to_owned(), port))
+    // Capitals mean nothing in a name.
+    good.then(|| (host.to_ascii_lowercase(), port))
 }
 
 /// Asks one origin.
@@ -458,6 +459,8 @@ mod tests {
         assert_eq!((origin.to_string().as_str(), origin.port, path.as_str()), ("http://10.1.1.1", 80, "/install?x"));
         let (origin, path) = Origin::parse("https://[fd00::1]:8443").expect("a URL");
         assert_eq!((origin.to_string().as_str(), path.as_str()), ("https://[fd00::1]:8443", "/"));
+        let (origin, _) = Origin::parse("http://LOCALHOST:7180/").expect("a URL");
+        assert_eq!((origin.host.as_str(), origin.port), ("localhost", 7180));
         for url in ["ftp://x", "http://", "http://a:b", "http://a b/", "http://a/x y", "10.1.1.1"] {
             assert!(Origin::parse(url).is_err(), "{url}");
         }

@@ -79,14 +79,15 @@ pub struct Target {
 }
 
 impl Target {
-    /// Reads the origin form (`/path?query`) and the absolute form (`http://host/path`).
+    /// Reads the origin form (`/path?query`) and the absolute form (`http://host/path`, in small letters or capitals).
     pub fn parse(text: &str) -> Option<Self> {
-        let (authority, rest) = match text.strip_prefix("http://") {
-            Some(rest) => {
+        const SCHEME: &str = "http://";
+        let (authority, rest) = match text.split_at_checked(SCHEME.len()) {
+            Some((scheme, rest)) if scheme.eq_ignore_ascii_case(SCHEME) => {
                 let end = rest.find(['/', '?']).unwrap_or(rest.len());
                 (Some(rest[..end].to_owned()), &rest[end..])
             }
-            None => (None, text),
+            _ => (None, text),
         };
         if authority.as_deref() == Some("") || (authority.is_none() && !rest.starts_with('/')) {
             return None;
@@ -285,6 +286,7 @@ mod tests {
     fn a_proxys_request_names_its_authority() {
         let target = Target::parse("http://10.1.1.1:80/x/y.rpm").expect("absolute form");
         assert_eq!((target.authority.as_deref(), target.path.as_str()), (Some("10.1.1.1:80"), "/x/y.rpm"));
+        assert_eq!(Target::parse("HTTP://10.1.1.1:80/x/y.rpm"), Some(target));
         assert_eq!(Target::parse("http://host").map(|target| target.path), Some("/".into()));
         assert_eq!(Target::parse("http:///x"), None);
         assert_eq!(Target::parse("*"), None);

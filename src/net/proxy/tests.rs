@@ -37,6 +37,9 @@ const FAULTS: [Fault; 7] = [
     Fault::Reset,
 ];
 
+/// What a repository says that wants a password.
+const PASSWORD: &str = "Basic realm=\"vendor\"";
+
 /// What goes wrong with a file that is asked for the so-manieth time.
 type Faults = dyn Fn(&str, u32) -> Option<Fault> + Send + Sync;
 
@@ -88,7 +91,7 @@ impl Service for Faulty {
         };
         match (self.fault)(&name, times) {
             None => head(Response::new(status, "x", body)),
-            Some(Fault::Status(status)) => Response::text(status, "not now"),
+            Some(Fault::Status(status)) => Response::text(status, "not now").with("WWW-Authenticate", PASSWORD),
             Some(Fault::Stall) => stream(true),
             Some(Fault::Truncate) => stream(false),
             Some(Fault::Corrupt) => {
@@ -298,8 +301,10 @@ async fn a_long_file_that_breaks_off_is_resumed_where_it_broke() {
 async fn the_door_is_a_proxy_and_honours_ranges_and_takes_words() {
     let mut bed = Bed::new(true, |_, _| None);
     let name = "p05+1~a.rpm";
-    let absolute = format!("http://localhost:{}{TREE}{name}", bed.at.port());
-    assert_eq!(bed.get(&absolute).await, bed.fixture.content(name));
+    for origin in ["http://localhost", "HTTP://LOCALHOST"] {
+        let absolute = format!("{origin}:{}{TREE}{name}", bed.at.port());
+        assert_eq!(bed.get(&absolute).await, bed.fixture.content(name));
+    }
     let through = client(bed.at, "127.0.0.1");
     let answer = through.get(&format!("{TREE}{name}"), &[("Range", "bytes=20000-20099")]).await.expect("an answer");
     assert_eq!(answer.status, 206);
@@ -351,6 +356,14 @@ async fn an_engine_that_is_lost_takes_nothing_with_it() {
 async fn a_file_in_no_metainfo_is_asked_for_again_before_upstreams_own_status_passes() {
     let bed = Bed::new(true, |_, times| (times < 3).then_some(Fault::Status(503)));
     assert_eq!(bed.get("/other/big").await.len(), 6 << 20);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_repository_that_wants_a_password_says_so_through_the_door() {
+    let bed = Bed::new(true, |_, _| Some(Fault::Status(401)));
+    let through = client(bed.at, "127.0.0.1");
+    let answer = through.get("/other/big", &[]).await.expect("an answer");
+    assert_eq!((answer.status, answer.headers.get("www-authenticate")), (401, Some(PASSWORD)));
 }
 
 #[tokio::test(flavor = "multi_thread")]
