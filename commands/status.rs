@@ -45,8 +45,8 @@ pub(crate) fn run(context: &Context, args: Args) -> anyhow::Result<()> {
     loop {
         match ask(context, &look, args.frontend.as_deref()) {
             Ok(status) => show(&status, &args)?,
-            Err(error) if args.frontend.is_some() => return Err(error),
             Err(error) if args.watch => ui::note(&format!("{error:#}")),
+            Err(error) if args.frontend.is_some() => return Err(error),
             Err(_) => return from_store(context, args.format),
         }
         if !args.watch {

@@ -3,7 +3,7 @@
 use crate::Cluster;
 use rocks::demo::packages::{DistributionSpec, make_distribution};
 use rustix::process::{Pid, Signal, kill_process};
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Stdio};
 use std::time::Duration;
@@ -88,4 +88,24 @@ fn a_frontend_that_is_stopped_and_continued_goes_on_with_every_file() {
     for reader in readers {
         assert!(reader.join().unwrap().expect("no transfer stands still") == content(), "wrong bytes");
     }
+}
+
+#[test]
+fn whoever_watches_a_frontend_goes_on_while_it_is_away() {
+    let cluster = Cluster::new();
+    // A port that nobody listens at.
+    let away = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).unwrap();
+    let url = format!("http://{away}");
+    let mut watching = cluster
+        .command(&["status", "--watch", "--frontend", &url])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program was built for this test");
+    let said = BufReader::new(watching.stderr.take().unwrap()).lines().map(Result::unwrap);
+    let said: Vec<String> = said.filter(|line| line.contains(&url)).take(2).collect();
+    watching.kill().unwrap();
+    watching.wait().unwrap();
+    assert_eq!(said.len(), 2, "{said:?}");
 }
