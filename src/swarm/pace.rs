@@ -13,10 +13,6 @@ const WINDOW_BASE: usize = 4;
 /// Pieces in flight for each round trip in the time of a piece: so many requests are turned down one after the other until
 /// one is served.
 const WINDOW_PER_ROUND_TRIP: f64 = 5.0;
-/// Pieces in flight for each time of a piece that a request stands in queues on its way, and the most of them: a peer is
-/// idle for that long before what it is asked next is there.
-const WINDOW_PER_QUEUE: f64 = 2.0;
-const WINDOW_OF_QUEUES_MAX: f64 = 3.0;
 /// A piece is overdue after this many median times, but never before [`OVERDUE_MIN`].
 const OVERDUE_PIECE_TIMES: u32 = 8;
 const OVERDUE_MIN: Duration = Duration::from_millis(50);
@@ -34,8 +30,6 @@ pub(super) struct Pace {
     least_micros: u32,
     /// The shortest time in which a request was turned down: a round trip without payload.
     round_trip_micros: Option<u32>,
-    /// The smoothed time in which requests are turned down: a round trip with whatever queues it meets.
-    turned_down_micros: f64,
     /// When the last piece came, and the smoothed time between two.
     came_at: Option<Duration>,
     gap_micros: f64,
@@ -50,7 +44,6 @@ impl Default for Pace {
             median_micros: 0,
             least_micros: 0,
             round_trip_micros: None,
-            turned_down_micros: 0.0,
             came_at: None,
             gap_micros: 0.0,
             window: WINDOW_AT_FIRST,
@@ -83,11 +76,6 @@ impl Pace {
     /// A request made `took` ago was turned down.
     pub(super) fn turned_down(&mut self, took: Duration) {
         let took = took.as_micros().min(u128::from(u32::MAX)) as u32;
-        let took_micros = f64::from(took);
-        self.turned_down_micros = match self.round_trip_micros {
-            Some(_) => self.turned_down_micros * 0.9 + took_micros * 0.1,
-            None => took_micros,
-        };
         self.round_trip_micros = Some(self.round_trip_micros.map_or(took, |least| least.min(took)));
     }
 
@@ -120,8 +108,7 @@ impl Pace {
 
     /// Pieces to have in flight: [`WINDOW_BASE`], twice what the latency of an answer, its own transfer taken off, holds at
     /// the present rate, and more where a round trip is a good part of the time between two pieces. Both are the least ever
-    /// seen: later ones have queues in them, and a window that grows with queues makes them longer. So these count for
-    /// [`WINDOW_OF_QUEUES_MAX`] at most.
+    /// seen: later ones have queues in them, and a window that grows with queues makes them longer.
     pub(super) fn window(&self) -> usize {
         self.window
     }
@@ -133,9 +120,7 @@ impl Pace {
         let latency = (f64::from(self.least_micros) - self.gap_micros).max(0.0);
         let round_trip = f64::from(self.round_trip_micros.unwrap_or(0));
         let refused = (round_trip * WINDOW_PER_ROUND_TRIP / self.gap_micros).round();
-        let queued = (self.turned_down_micros - round_trip) * WINDOW_PER_QUEUE / self.gap_micros;
-        let queued = queued.round().clamp(0.0, WINDOW_OF_QUEUES_MAX);
-        let pieces = ((2.0 * latency / self.gap_micros).ceil() + refused + queued) as usize + WINDOW_BASE;
+        let pieces = ((2.0 * latency / self.gap_micros).ceil() + refused) as usize + WINDOW_BASE;
         pieces.clamp(config::IN_FLIGHT_MIN, config::IN_FLIGHT_MAX)
     }
 
@@ -176,7 +161,7 @@ mod tests {
         assert_eq!(far.window(), WINDOW_BASE + 1, "4 ms are a fifth of 20 ms");
         [24; 100].into_iter().for_each(|millis| far.turned_down(Duration::from_millis(millis)));
         far.came(Duration::from_secs(2) + Duration::from_millis(20), Duration::from_millis(20), false);
-        assert_eq!(far.window(), WINDOW_BASE + 1 + 2, "and 20 ms in queues are the whole of it");
+        assert_eq!(far.window(), WINDOW_BASE + 1, "what a request stands in queues does not count");
         assert_eq!(pace(20, 20).reassign_after(), config::REASSIGN_MIN);
         assert_eq!(pace(2000, 200).reassign_after(), Duration::from_secs(16));
     }

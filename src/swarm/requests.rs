@@ -24,8 +24,10 @@ const BEHIND_MORE_MAX: u32 = 4;
 /// Pieces that rack-mates are believed to fetch from outside.
 pub(super) const CROSSING_MAX: usize = 1024;
 
-/// A peer that turned a request down is asked again after about so many times the time between two pieces.
-const REJECTED_GAPS: u32 = 8;
+/// A peer that turned a request down, and does not say that it has room, is asked again after about so many times the time
+/// between two pieces, and with more peers after as many times as there are: where all ways out are full, each such question
+/// is two packets for nothing.
+const REJECTED_GAPS_MIN: u32 = 8;
 /// Of what has come, the share that may come twice: within it a second copy is asked for as soon as the first is late.
 const TWICE_SHARE: u64 = 512;
 /// Beyond it only once nothing of the first has come for so long (TCP sends a lost packet again after 200 ms), and for so
@@ -419,7 +421,8 @@ impl Session {
         };
         let source = Source::Peer(key);
         let was_asked = self.pieces.flights().of(piece).iter().any(|flight| flight.source == source);
-        let backoff = self.random.around(self.pace.gap() * REJECTED_GAPS);
+        let gaps = REJECTED_GAPS_MIN.max(self.peers.len() as u32);
+        let backoff = self.random.around(self.pace.gap() * gaps);
         let Some(peer) = self.peers.get_mut(key) else { return };
         peer.rest.answered_at = now;
         peer.rest.silences = 0;

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 /// The session hears of a block each time that so much more of it is here, and so long after the last time at the
 /// earliest: who drips is no better than who says nothing, and of fast links nothing need be said.
 const BYTES_MIN: usize = 16 << 10;
-const AFTER: Duration = Duration::from_millis(50);
+const AFTER: Duration = Duration::from_millis(120);
 
 /// What was said of a block that comes in.
 #[derive(Debug)]
@@ -48,8 +48,9 @@ mod tests {
     fn a_slow_block_moves_and_a_fast_one_is_there_and_one_that_drips_does_neither() {
         assert_eq!(told(128 << 10), 0, "there at once");
         assert_eq!(told(3000), 0, "24 Mbit: there within 44 ms");
-        assert_eq!(told(1250), 2, "10 Mbit: each 50 ms");
-        assert_eq!(told(400), 6, "a third of that: each 20 kB");
+        assert_eq!(told(1250), 0, "10 Mbit: there within 105 ms");
+        assert_eq!(told(400), 2, "a third of that: each 120 ms");
+        assert_eq!(told(64), 8, "a twentieth: each 16 KiB");
         assert_eq!(told(1), 8, "a kilobyte a second: each 16 s");
     }
 }
