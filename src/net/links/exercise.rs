@@ -11,6 +11,7 @@ use crate::swarm::{Event, Message, PeerKey, RawBlock};
 use crate::torrent::{Block, MetainfoBuilder};
 use crate::wire::MESSAGE_BYTES_MAX;
 use bytes::{Bytes, BytesMut};
+use std::io::ErrorKind;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
@@ -50,8 +51,9 @@ pub(in crate::net) fn peer(cuts: &[u8], bytes: &[u8]) {
     assert_eq!(heard(cuts, bytes), heard(&[], bytes));
 }
 
-/// What is heard of these bytes, and how it ends.
-fn heard(cuts: &[u8], bytes: &[u8]) -> (Vec<Heard>, String) {
+/// What is heard of these bytes, and how it ends: of an impossible length two know, and which of them says so is a matter of
+/// what has come.
+fn heard(cuts: &[u8], bytes: &[u8]) -> (Vec<Heard>, ErrorKind) {
     let (to_owner, mut inputs) = mpsc::channel(INPUTS_MAX);
     let supply = SUPPLY.with(Supply::clone);
     let asked = (0..).zip(ASKED_BYTES).map(|(piece, length_bytes)| RawBlock { piece, offset_bytes: 0, length_bytes });
@@ -88,7 +90,7 @@ fn heard(cuts: &[u8], bytes: &[u8]) -> (Vec<Heard>, String) {
     assert!(all.len() <= 9 * bytes.len(), "{} of {} bytes", all.len(), bytes.len());
     let payload: usize = all.iter().map(|heard| if let Heard::Block(_, data) = heard { data.len() } else { 0 }).sum();
     assert!(payload <= bytes.len() && reader.unread_bytes() <= MESSAGE_BYTES_MAX + 4, "no more than came");
-    (all, why.to_string())
+    (all, why.kind())
 }
 
 fn told(input: Input) -> Option<Heard> {
@@ -184,7 +186,7 @@ mod tests {
         for cuts in [&[][..], &[1], &[0, 255], &[13, 0, 0, 200]] {
             let (all, why) = heard(cuts, &bytes);
             assert!(all == expected, "cut at {cuts:?}: {} things", all.len());
-            assert_eq!(why, std::io::Error::from(std::io::ErrorKind::UnexpectedEof).to_string());
+            assert_eq!(why, ErrorKind::UnexpectedEof);
         }
     }
 
@@ -201,6 +203,17 @@ mod tests {
             [Message::Bitfield(vec![0b1000_0000])].into_iter().chain(again).map(Heard::Message).collect();
         for cuts in [&[][..], &[1], &[7, 0]] {
             assert_eq!(heard(cuts, &bytes).0, expected);
+        }
+    }
+
+    /// Whether all thirteen bytes of its head are there or only five makes another reader of it see that.
+    #[test]
+    fn an_impossible_length_is_refused_however_it_is_cut() {
+        let bytes = [&block(0, b"after")[..], &[0x80, 0, 0, 10, 7, 0, 0, 0, 99, 0, 0, 0, 0]].concat();
+        for cuts in [&[][..], &[1], &[5], &[13, 13, 200]] {
+            let (all, why) = heard(cuts, &bytes);
+            assert_eq!((all.len(), why), (1, ErrorKind::InvalidData), "cut at {cuts:?}");
+            peer(cuts, &bytes);
         }
     }
 
