@@ -18,6 +18,8 @@ use std::time::Duration;
 const STALL_TIMES: u32 = 8;
 const STALL_AFTER_MIN: Duration = Duration::from_millis(50);
 const STALL_AFTER_MAX: Duration = Duration::from_secs(2);
+/// Peers told at once that there is room: the first may have no need any more.
+const READY_AT_ONCE: usize = 2;
 /// Of a machine that still downloads: a peer that was sent so many pieces, and two for each that it ever claimed to have,
 /// takes and does not give; it gets something only while nobody else does.
 const TAKEN_PIECES_MAX: u64 = 8;
@@ -232,15 +234,14 @@ impl Session {
         self.offer(now);
     }
 
-    /// Tells the one of the peers turned down that has least that there is room: they need not ask again and again, and
-    /// in the first moments a piece is worth most to whom it gives something to share. It may have no need any more; of more
-    /// that are told all but one would be turned down again.
+    /// Tells those of the peers turned down that have least that there is room: they need not ask again and again, and
+    /// in the first moments a piece is worth most to whom it gives something to share.
     fn tell_ready(&mut self) {
         if self.uploads.queued_bytes > 0 {
             return;
         }
         // With nothing left to send, everybody is welcome.
-        let at_once = if self.uploads.active == 0 { self.uploads.turned_down } else { 1 };
+        let at_once = if self.uploads.active == 0 { self.uploads.turned_down } else { READY_AT_ONCE };
         for _ in 0..at_once.min(self.uploads.turned_down) {
             let turned_down = self.peers.iter_mut().filter_map(|peer| Some((peer.turned_down?, peer)));
             let Some((_, peer)) = turned_down.min_by_key(|(turn, peer)| (peer.have().count(), *turn)) else { return };
