@@ -11,10 +11,11 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 pub(super) const CONNECTIONS_MAX: usize = 32_768;
 /// From so many connections on, an address that has [`ADDRESS_CONNECTIONS_MAX`] of them gets no more.
 pub(super) const CROWD_CONNECTIONS: usize = 24_576;
-/// See [`CROWD_CONNECTIONS`]; where there are few places, a quarter of them.
+/// See [`CROWD_CONNECTIONS`]; where there are few places, a quarter of them. The fewer are free, the fewer it gets, so that many
+/// addresses together do not take them all either.
 pub(super) const ADDRESS_CONNECTIONS_MAX: usize = 256;
-/// While memory for connections is short, an address that has so many gets no more: more than an installing machine has at
-/// one time.
+/// While memory for connections is short, an address that has so many gets no more; and it always gets so many, as long as
+/// one is free: more than an installing machine has at one time.
 pub(super) const ADDRESS_CONNECTIONS_SHORT: usize = 32;
 /// File descriptors that are left for files and for the store.
 const DESCRIPTORS_KEPT: usize = 512;
@@ -53,9 +54,12 @@ impl Places {
 
     /// How many of them an address may have once they are crowded, or memory is short.
     pub(super) fn share(&self) -> usize {
-        let most =
-            if self.is_short.load(Ordering::Relaxed) { ADDRESS_CONNECTIONS_SHORT } else { ADDRESS_CONNECTIONS_MAX };
-        most.min(self.all / 4)
+        let [most, least] = [ADDRESS_CONNECTIONS_MAX, ADDRESS_CONNECTIONS_SHORT].map(|limit| limit.min(self.all / 4));
+        if self.is_short.load(Ordering::Relaxed) {
+            return least;
+        }
+        // All of it as long as a quarter of the places is free.
+        (most * self.free.available_permits() * 4 / self.all).clamp(least, most)
     }
 
     /// Says whether memory for connections is short.
@@ -144,13 +148,14 @@ mod tests {
         // A machine has any number of addresses of IPv6: those of one network count as one.
         let v6 = |n: u64| IpAddr::from(std::net::Ipv6Addr::from_bits(0xfd00_u128 << 112 | u128::from(n)));
         let mut let_in = 0;
-        for n in 0..ADDRESS_CONNECTIONS_MAX as u64 + 64 {
+        for n in 0..ADDRESS_CONNECTIONS_MAX as u64 {
             let free = places.free().await.expect("not closed");
             let place = places.take(free, v6(n));
             let_in += usize::from(place.is_some());
             held.extend(place);
         }
-        assert_eq!(let_in, ADDRESS_CONNECTIONS_MAX);
+        // 448 were free: half of what it leaves.
+        assert_eq!(let_in, 149);
         drop(held);
         let free = places.free().await.expect("not closed");
         assert!(places.take(free, greedy).is_some());
@@ -167,6 +172,25 @@ mod tests {
         drop(held);
         assert!(places.by_address.lock().expect("no panic").is_empty());
         places.empty().await;
+    }
+
+    #[tokio::test]
+    async fn many_addresses_together_do_not_take_every_place_either() {
+        let places = Places::with(CONNECTIONS_MAX);
+        let mut held = Vec::new();
+        for _ in 0..ADDRESS_CONNECTIONS_MAX {
+            // Twice as many as would take them all, if each had its most.
+            for n in 0..=u8::MAX {
+                let free = tokio::time::timeout(std::time::Duration::from_secs(60), places.free()).await;
+                let free = free.expect("one is free").expect("not closed");
+                held.extend(places.take(free, IpAddr::from([10, 1, 1, n])));
+            }
+        }
+        assert!((27_000..29_500).contains(&held.len()), "{}", held.len());
+        for _ in 0..ADDRESS_CONNECTIONS_SHORT {
+            let free = places.free().await.expect("not closed");
+            held.push(places.take(free, IpAddr::from([10, 1, 2, 1])).expect("another has places"));
+        }
     }
 
     #[tokio::test]

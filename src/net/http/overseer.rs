@@ -4,7 +4,7 @@
 //! Invariant: a connection whose lease has run out ends within two seconds; one without a request ends with the word to
 //! stop, every other one [`STOP_SECS_MAX`] later at the latest.
 
-use super::server::{IDLE_SECS_MAX, LINGER_SECS_MAX, REQUEST_SECS_MAX, STALL_SECS_MAX, STOP_SECS_MAX};
+use super::server::{IDLE_SECS_MAX, REQUEST_SECS_MAX, STALL_SECS_MAX, STOP_SECS_MAX};
 use super::unread::UNREAD_SECS_MAX;
 use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
@@ -157,8 +157,8 @@ impl Lease {
     }
 
     /// From now on it waits for its client to close it.
-    pub(super) fn lingers(&self) {
-        self.until.store(self.after(LINGER_SECS_MAX) | 1, Ordering::Relaxed);
+    pub(super) fn lingers(&self, secs: u64) {
+        self.until.store(self.after(secs) | 1, Ordering::Relaxed);
     }
 
     /// From now on a request comes in; until it is whole, nothing is lost by an end.
@@ -206,7 +206,7 @@ impl Drop for Lease {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::net::http::server::{Options, Shares};
+    use crate::net::http::server::{LINGER_SECS_MAX, Options, Shares, WATCHED_LINGER_SECS_MAX};
     use crate::net::http::{Request, Response, Service, conversation};
     use crate::net::log::Log;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -344,9 +344,11 @@ mod tests {
         // More than a client's window, and less than the kernel takes.
         const BYTES: usize = 256 << 10;
         let last = b"GET / HTTP/1.1\r\nConnection: close\r\n\r\n";
-        let short = || Shares { is_memory_short: Arc::new(true.into()), ..Shares::new() };
-        for (bytes, shares) in [(0, short()), (10_000, short()), (20_000, Shares::new()), (BYTES, Shares::new())] {
+        let watched = || Shares { is_watched: Arc::new(true.into()), ..Shares::new() };
+        for (bytes, shares) in [(0, watched()), (10_000, watched()), (20_000, Shares::new()), (BYTES, Shares::new())] {
             let (overseer, clock) = told_the_time();
+            let is_watched = shares.is_watched.load(Ordering::Relaxed);
+            let linger_secs = if is_watched { WATCHED_LINGER_SECS_MAX } else { LINGER_SECS_MAX };
             let mut client = served(&overseer, Long(bytes), None, shares).await;
             client.write_all(last).await.expect("it is read");
             if bytes == BYTES {
@@ -358,12 +360,12 @@ mod tests {
             assert!(answer.ends_with(&vec![b'x'; bytes]) && answer.starts_with(b"HTTP/1.1 200"), "all of it");
             // It does not close. What it says now was not asked for, and ends nothing.
             client.write_all(b"more").await.expect("it is read past");
-            rests_until(&overseer, LINGER_SECS_MAX + 1).await;
-            clock.store(LINGER_SECS_MAX, Ordering::SeqCst);
+            rests_until(&overseer, linger_secs + 1).await;
+            clock.store(linger_secs, Ordering::SeqCst);
             overseer.sweep();
             tokio::task::yield_now().await;
             assert_eq!(overseer.count(), 1, "it has its time");
-            clock.store(LINGER_SECS_MAX + 1, Ordering::SeqCst);
+            clock.store(linger_secs + 1, Ordering::SeqCst);
             overseer.sweep();
             let ended = async {
                 while overseer.count() > 0 {
@@ -371,6 +373,63 @@ mod tests {
                 }
             };
             tokio::time::timeout(Duration::from_secs(60), ended).await.expect("it ends");
+        }
+    }
+
+    /// Of a connection that is to close, or that its client has closed for its part: what waits for him is in sight until he
+    /// has taken it, and once nothing is to go out of sight, until he has confirmed it.
+    #[tokio::test]
+    async fn what_waits_for_a_client_is_in_sight_and_goes_with_its_connection_once_it_is_watched() {
+        const BYTES: usize = 256 << 10;
+        let (last, not_last) =
+            (&b"GET / HTTP/1.1\r\nConnection: close\r\n\r\n"[..], &b"GET / HTTP/1.1\r\nHost: f\r\n\r\n"[..]);
+        for (request, closes, is_watched) in
+            [(last, false, true), (last, true, true), (not_last, true, true), (not_last, true, false)]
+        {
+            let (overseer, clock) = told_the_time();
+            let shares = Shares { is_watched: Arc::new(is_watched.into()), ..Shares::new() };
+            let mut client = served(&overseer, Long(BYTES), None, shares).await;
+            client.write_all(request).await.expect("it is read");
+            if closes {
+                client.shutdown().await.expect("it is open");
+            }
+            // It takes what its own side has room for, and the answer is whole in the kernel, but has not left.
+            rests_until(&overseer, IDLE_SECS_MAX + 1).await;
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            assert_eq!(overseer.count(), 1, "it is in sight");
+            clock.store(IDLE_SECS_MAX + 1, Ordering::SeqCst);
+            overseer.sweep();
+            let ended = async {
+                while overseer.count() > 0 {
+                    tokio::time::sleep(Duration::from_millis(1)).await;
+                }
+            };
+            tokio::time::timeout(Duration::from_secs(60), ended).await.expect("it had its time");
+            let end = client.read_to_end(&mut Vec::new()).await;
+            assert_eq!(end.is_err(), is_watched, "{end:?}: the system goes on sending only where it may");
+        }
+    }
+
+    #[tokio::test]
+    async fn whoever_has_confirmed_all_has_his_end_at_once_though_all_are_watched() {
+        for closes_first in [true, false] {
+            let (overseer, _) = told_the_time();
+            let shares = Shares { is_watched: Arc::new(true.into()), ..Shares::new() };
+            let mut client = served(&overseer, Long(10_000), None, shares).await;
+            client.write_all(b"GET / HTTP/1.1\r\nConnection: close\r\n\r\n").await.expect("it is read");
+            if closes_first {
+                client.shutdown().await.expect("it is open");
+            }
+            let mut answer = Vec::new();
+            client.read_to_end(&mut answer).await.expect("the end comes without a reset");
+            assert!(answer.ends_with(&[b'x'; 10_000]), "all of it");
+            drop(client);
+            let ended = async {
+                while overseer.count() > 0 {
+                    tokio::time::sleep(Duration::from_millis(1)).await;
+                }
+            };
+            tokio::time::timeout(Duration::from_secs(60), ended).await.expect("nothing is waited for");
         }
     }
 

@@ -32,6 +32,8 @@ pub const IDLE_SECS_MAX: u64 = 75;
 /// How long a connection that was told to close waits for its client to do so, once it has little to take: what it sends
 /// meanwhile is read past.
 pub const LINGER_SECS_MAX: u64 = 5;
+/// The same while nothing goes out of sight: `unread.rs` says when.
+pub const WATCHED_LINGER_SECS_MAX: u64 = 2;
 /// The longest answer after which a connection that its client wants closed is closed at once, which saves a wake-up and a
 /// call: with its head it fits into what leaves before a client has taken anything (ten segments, RFC 6928).
 pub const LEFT_BYTES_MAX: u64 = 12 << 10;
@@ -73,8 +75,8 @@ pub struct Options {
 pub(super) struct Shares {
     pub(super) handshakes: Arc<Turns>,
     pub(super) long_answers: Arc<Turns>,
-    /// Whether the system's memory for TCP is short: then nothing that somebody is to take goes out of sight.
-    pub(super) is_memory_short: Arc<AtomicBool>,
+    /// Whether nothing that somebody is to take goes out of sight: whoever has not confirmed that it came is waited for.
+    pub(super) is_watched: Arc<AtomicBool>,
 }
 
 impl Shares {
@@ -82,7 +84,7 @@ impl Shares {
         Self {
             handshakes: Turns::new(usize::MAX, ADDRESS_HANDSHAKES_MAX),
             long_answers: Turns::new(usize::MAX, ADDRESS_LONG_ANSWERS_MAX),
-            is_memory_short: Arc::default(),
+            is_watched: Arc::default(),
         }
     }
 }
@@ -109,8 +111,8 @@ pub async fn serve<S: Service>(listener: TcpListener, service: Arc<S>, options: 
     let shares = Shares::new();
     if let (true, Ok(at)) = (options.has_threads, listener.local_addr()) {
         let (log, stop) = (options.log.clone(), options.stop.clone());
-        let is_short = Arc::clone(&shares.is_memory_short);
-        tokio::spawn(unread::keep_watch(at.port(), Arc::clone(&workers), Arc::clone(&places), is_short, log, stop));
+        let is_watched = Arc::clone(&shares.is_watched);
+        tokio::spawn(unread::keep_watch(at.port(), Arc::clone(&workers), Arc::clone(&places), is_watched, log, stop));
     }
     let (mut was_full, told) = (false, Seldom::default());
     let mut stop = options.stop.clone();
@@ -133,6 +135,8 @@ pub async fn serve<S: Service>(listener: TcpListener, service: Arc<S>, options: 
                         let limit = places.share();
                         options.log.warning("address-crowds", &[("address", &peer.ip()), ("limit", &limit)]);
                     }
+                    // Nothing of it stays with the system, whatever its client confirms.
+                    let _ = socket2::SockRef::from(&tcp).set_linger(Some(Duration::ZERO));
                     continue;
                 };
                 let (service, options, shares) = (Arc::clone(&service), Arc::clone(&options), shares.clone());

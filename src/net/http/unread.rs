@@ -4,6 +4,10 @@
 //! gone, nobody's answers leave any more. Nothing is asked of anybody while there is enough. Once half of it is taken, the
 //! connections end from which nobody has taken a byte for a while; once two thirds are, an address gets only a few new ones.
 //!
+//! What a closed connection still has to send is out of sight, and stays for minutes where nobody confirms it. Once a quarter
+//! of that memory is taken, or there are a quarter as many of these as the system allows, none is closed before its client
+//! has confirmed all.
+//!
 //! Invariant: whoever reads, however slowly, keeps its connection.
 
 use super::workers::Workers;
@@ -23,13 +27,16 @@ const LOOK: Duration = Duration::from_millis(250);
 const LOOK_AT_ALL: Duration = Duration::from_secs(1);
 /// While memory is short a client may take no byte for this long.
 pub(super) const UNREAD_SECS_MAX: u64 = 3;
+/// The part of what is enough (of memory), and of what the system allows (of connections that were closed before their
+/// clients confirmed all), up to which answers go out of sight: at the second limit it resets whatever is closed.
+const LEFT_PART: (u64, u64) = (2, 4);
 
 /// Watches until told to stop, or for ever where the system does not tell.
 pub(super) async fn keep_watch(
     port: u16,
     workers: Arc<Workers>,
     places: Arc<Places>,
-    is_short: Arc<AtomicBool>,
+    is_watched: Arc<AtomicBool>,
     log: Log,
     mut stop: watch::Receiver<bool>,
 ) {
@@ -42,7 +49,14 @@ pub(super) async fn keep_watch(
         }
         let Some(memory) = Memory::now() else { return };
         places.shorten(memory.taken > memory.much);
-        is_short.store(memory.is_short(), Ordering::Relaxed);
+        is_watched.store(memory.is_much_left(), Ordering::Relaxed);
+        if memory.is_much_left() && told.is_due("left") {
+            let (pages, connections) = (memory.taken, memory.left);
+            log.warning(
+                "answers-watched",
+                &[("pages", &pages), ("closed", &connections), ("limit", &memory.left_max())],
+            );
+        }
         if !memory.is_short() {
             waiting = Waiting::default();
             continue;
@@ -74,21 +88,43 @@ struct Memory {
     enough: u64,
     /// From here on it lets queues become no longer: two thirds.
     much: u64,
+    /// Connections that nobody holds any more, and whose clients have not confirmed all.
+    left: u64,
+    /// At so many it resets whatever is closed.
+    left_most: u64,
 }
 
 impl Memory {
     fn now() -> Option<Self> {
         let read = |path| std::fs::read_to_string(path).ok();
-        Self::told(&read("/proc/net/sockstat")?, &read("/proc/sys/net/ipv4/tcp_mem")?)
+        let left_most = read("/proc/sys/net/ipv4/tcp_max_orphans").unwrap_or_default();
+        Self::told(&read("/proc/net/sockstat")?, &read("/proc/sys/net/ipv4/tcp_mem")?, &left_most)
     }
 
-    /// By the words of `sockstat` and `tcp_mem`.
-    fn told(sockstat: &str, limits: &str) -> Option<Self> {
+    /// By the words of `sockstat`, `tcp_mem` and `tcp_max_orphans`.
+    fn told(sockstat: &str, limits: &str, left_most: &str) -> Option<Self> {
         let line = sockstat.lines().find_map(|line| line.strip_prefix("TCP:"))?;
-        let mut words = line.split_ascii_whitespace().skip_while(|word| *word != "mem").skip(1);
-        let taken = words.next()?.parse().ok()?;
+        let number = |name: &str| {
+            let mut words = line.split_ascii_whitespace().skip_while(|word| *word != name).skip(1);
+            words.next()?.parse().ok()
+        };
         let mut limits = limits.split_ascii_whitespace().map_while(|limit| limit.parse().ok());
-        Some(Self { taken, enough: limits.next()?, much: limits.next()? })
+        Some(Self {
+            taken: number("mem")?,
+            enough: limits.next()?,
+            much: limits.next()?,
+            left: number("orphan").unwrap_or(0),
+            left_most: left_most.trim().parse().unwrap_or(u64::MAX),
+        })
+    }
+
+    fn left_max(&self) -> u64 {
+        self.left_most / LEFT_PART.1
+    }
+
+    /// Whether what was left to the system is all that may be.
+    fn is_much_left(&self) -> bool {
+        self.taken > self.enough / LEFT_PART.0 || self.left > self.left_max()
     }
 
     fn is_short(&self) -> bool {
@@ -146,17 +182,28 @@ mod tests {
             let sockstat = format!(
                 "sockets: used 24\nTCP: inuse 1 orphan 0 tw 0 alloc 133 mem {pages}\nUDP: inuse 0 mem 9999999\n"
             );
-            Memory::told(&sockstat, "287901\t383869\t575802\n").expect("both are told")
+            Memory::told(&sockstat, "287901\t383869\t575802\n", "131072\n").expect("all is told")
         };
         assert!(!told(287_901).is_short() && told(287_902).is_short());
         assert_eq!(told(1).much, 383_869);
-        assert_eq!(Memory::told("UDP: inuse 0 mem 1", "1 2 3"), None);
-        assert_eq!(Memory::told("TCP: mem 1", ""), None);
+        assert_eq!(Memory::told("UDP: inuse 0 mem 1", "1 2 3", "9"), None);
+        assert_eq!(Memory::told("TCP: mem 1", "", "9"), None);
         if cfg!(target_os = "linux") {
             assert!(
-                std::fs::read_to_string("/proc/net/sockstat").is_ok_and(|text| Memory::told(&text, "1 2 3").is_some())
+                std::fs::read_to_string("/proc/net/sockstat")
+                    .is_ok_and(|text| Memory::told(&text, "1 2 3", "9").is_some())
             );
         }
+    }
+
+    #[test]
+    fn much_is_left_from_a_part_of_either_limit_on() {
+        let told = |pages: u64, closed: u64, most: &str| {
+            let sockstat = format!("TCP: inuse 1 orphan {closed} tw 7000000 alloc 133 mem {pages}\n");
+            Memory::told(&sockstat, "1000 2000 4000", most).expect("all is told").is_much_left()
+        };
+        assert!(!told(500, 100, "400") && told(501, 0, "400") && told(0, 101, "400"));
+        assert!(!told(0, 1_000_000, ""), "where the system names no limit, memory alone decides");
     }
 
     #[test]
