@@ -2,7 +2,7 @@
 
 use crate::ui;
 use rocks::net::log::Log;
-use rocks::store::{Holder, Store, StoreError};
+use rocks::store::{FILE_NAME, Holder, Store, StoreError};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -41,15 +41,21 @@ impl Context {
 
     /// The same for a daemon of this name, whose log says who keeps it waiting.
     pub(crate) fn store_of(&self, daemon: &str, log: &Log) -> anyhow::Result<Store> {
-        let (log, told) = (log.clone(), Mutex::new(None));
+        let (to, told) = (log.clone(), Mutex::new(None));
         // A daemon tries again and again: of one holder it is said once.
         let tell = move |holder: &Holder| {
             let before = told.lock().unwrap_or_else(PoisonError::into_inner).replace(holder.clone());
             if before.as_ref() != Some(holder) {
-                log.warning("store-held", &[("holder", holder)]);
+                to.warning("store-held", &[("holder", holder)]);
             }
         };
-        Ok(Store::create(&self.cluster)?.authored_by(daemon).when_waiting(tell))
+        let is_new = !self.cluster.join(FILE_NAME).exists();
+        let store = Store::create(&self.cluster)?.authored_by(daemon).when_waiting(tell);
+        if is_new {
+            // Where another one was meant, nothing else would say so.
+            log.info("cluster-made", &[("folder", &self.cluster.display())]);
+        }
+        Ok(store)
     }
 }
 

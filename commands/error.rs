@@ -53,11 +53,16 @@ pub(crate) fn finish(result: anyhow::Result<()>) -> ExitCode {
     for line in details(&error) {
         ui::complain(&line);
     }
-    ui::complain(&format!("rocks: {}", without_error_numbers(&chain(&error))));
+    ui::complain(&format!("rocks: {}", in_a_line(&error)));
     if let Some(hint) = hint {
         ui::complain(&format!("hint: {hint}"));
     }
     ExitCode::from(kind as u8)
+}
+
+/// An error and its causes as people are told them.
+pub(crate) fn in_a_line(error: &anyhow::Error) -> String {
+    without_error_numbers(&chain(error))
 }
 
 /// Prints what is wrong with the words that were typed, in the house's form, or the help that was asked for.

@@ -1,7 +1,7 @@
 //! `rocks status`.
 
 use crate::context::Context;
-use crate::error::{Failure, Kind};
+use crate::error::{self, Failure, Kind};
 use crate::ui::{self, Format};
 use rocks::cluster::{InstallState, Service};
 use rocks::net::frontend::{MachineStatus, StatusDocument};
@@ -26,7 +26,7 @@ Examples:
   rocks status --watch
   rocks status --format json | jq .counts")]
 pub(crate) struct Args {
-    /// Go on showing, once a second, until Ctrl-C
+    /// Go on showing, once a second, until Ctrl-C; once it has answered, a frontend may be away for a while
     #[arg(long)]
     watch: bool,
     /// With --watch on a terminal: show no more machines than this
@@ -42,11 +42,22 @@ pub(crate) struct Args {
 
 pub(crate) fn run(context: &Context, args: Args) -> anyhow::Result<()> {
     let look = Look::default();
+    let (mut has_answered, mut said) = (false, String::new());
     loop {
         match ask(context, &look, args.frontend.as_deref()) {
-            Ok(status) => show(&status, &args)?,
-            Err(error) if args.watch => ui::note(&format!("{error:#}")),
-            Err(error) if args.frontend.is_some() => return Err(error),
+            Ok(status) => {
+                show(&status, &args)?;
+                (has_answered, said) = (true, String::new());
+            }
+            Err(error) if has_answered => {
+                // As long as it is away for the same reason, that is said once.
+                let why = error::in_a_line(&error);
+                if said != why {
+                    ui::note(&why);
+                    said = why;
+                }
+            }
+            Err(error) if args.watch || args.frontend.is_some() => return Err(error),
             Err(_) => return from_store(context, args.format),
         }
         if !args.watch {
@@ -69,8 +80,10 @@ fn ask(context: &Context, look: &Look, frontend: Option<&str>) -> anyhow::Result
         .hint("start one with: rocks serve")
         .into();
     for url in urls {
-        match look.get(&format!("{url}/status.json")) {
-            Ok(body) => return Ok(serde_json::from_slice(&body)?),
+        let url = format!("{url}/status.json");
+        match look.get(&url).map(|body| serde_json::from_slice(&body)) {
+            Ok(Ok(status)) => return Ok(status),
+            Ok(Err(error)) => last = anyhow::anyhow!("GET {url}: this is not what a frontend answers: {error}"),
             Err(error) => last = error.into(),
         }
     }

@@ -282,7 +282,7 @@ complete -c rocks -n "__fish_rocks_using_subcommand status" -l frontend -d 'The 
 complete -c rocks -n "__fish_rocks_using_subcommand status" -l format -d 'How to print' -r -f -a "table\t'Columns for people'
 json\t'JSON for programs'"
 complete -c rocks -n "__fish_rocks_using_subcommand status" -l cluster -d 'Where the cluster lives: rocks.redb, keys/ and the site\'s own graphs/ and templates/ [default: /var/lib/rocks for root, else the user\'s data folder]' -r -F
-complete -c rocks -n "__fish_rocks_using_subcommand status" -l watch -d 'Go on showing, once a second, until Ctrl-C'
+complete -c rocks -n "__fish_rocks_using_subcommand status" -l watch -d 'Go on showing, once a second, until Ctrl-C; once it has answered, a frontend may be away for a while'
 complete -c rocks -n "__fish_rocks_using_subcommand status" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c rocks -n "__fish_rocks_using_subcommand track" -l listen -d 'Where to listen, for TCP and UDP' -r
 complete -c rocks -n "__fish_rocks_using_subcommand track" -l cluster -d 'Where the cluster lives: rocks.redb, keys/ and the site\'s own graphs/ and templates/ [default: /var/lib/rocks for root, else the user\'s data folder]' -r -F

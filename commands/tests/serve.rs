@@ -28,7 +28,11 @@ impl Frontend {
         std::fs::create_dir_all(tree.join("images")).unwrap();
         std::fs::write(tree.join("images/install.img"), content()).unwrap();
         cluster.rocks(&format!("add-distribution base {} --release rhel9", tree.display())).ok();
-        let address = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).unwrap();
+        Self::run(cluster, TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).unwrap())
+    }
+
+    /// The same once more, at this address.
+    fn run(cluster: &Cluster, address: SocketAddr) -> Self {
         let child = cluster
             .command(&["serve", "--listen", &address.to_string(), "--peer-port", "0"])
             .stdin(Stdio::null())
@@ -93,9 +97,9 @@ fn a_frontend_that_is_stopped_and_continued_goes_on_with_every_file() {
 #[test]
 fn whoever_watches_a_frontend_goes_on_while_it_is_away() {
     let cluster = Cluster::new();
-    // A port that nobody listens at.
-    let away = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).unwrap();
-    let url = format!("http://{away}");
+    let frontend = Frontend::start(&cluster);
+    let address = frontend.address;
+    let url = format!("http://{address}");
     let mut watching = cluster
         .command(&["status", "--watch", "--frontend", &url])
         .stdin(Stdio::null())
@@ -103,9 +107,46 @@ fn whoever_watches_a_frontend_goes_on_while_it_is_away() {
         .stderr(Stdio::piped())
         .spawn()
         .expect("the program was built for this test");
-    let said = BufReader::new(watching.stderr.take().unwrap()).lines().map(Result::unwrap);
-    let said: Vec<String> = said.filter(|line| line.contains(&url)).take(2).collect();
+    let mut said = BufReader::new(watching.stderr.take().unwrap()).lines().map(Result::unwrap);
+    let is_shown = |line: &String| line.ends_with("out of the frontend");
+    assert!(said.by_ref().any(|line| is_shown(&line)));
+    drop(frontend);
+    assert!(said.by_ref().any(|line| !is_shown(&line)), "it says that the frontend is away");
+    // Several looks.
+    std::thread::sleep(Duration::from_secs(3));
+    let again = Frontend::run(&cluster, address);
+    let meanwhile: Vec<String> = said.by_ref().take_while(|line| !is_shown(line)).collect();
+    assert!(meanwhile.windows(2).all(|lines| lines[0] != lines[1]), "the same is said once: {meanwhile:#?}");
+    assert!(meanwhile.len() < 3, "{meanwhile:#?}");
+    drop(again);
     watching.kill().unwrap();
     watching.wait().unwrap();
-    assert_eq!(said.len(), 2, "{said:?}");
+}
+
+#[test]
+fn who_asks_where_no_frontend_is_hears_so_and_does_not_watch_nothing() {
+    let cluster = Cluster::new();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let at = listener.local_addr().unwrap();
+    let server = std::thread::spawn(move || {
+        for answer in ["404 Not Found", "200 OK"].into_iter().flat_map(|answer| [answer, answer]) {
+            let (tcp, _) = listener.accept().unwrap();
+            let mut lines = BufReader::new(&tcp).lines();
+            while lines.next().is_some_and(|line| line.is_ok_and(|line| !line.is_empty())) {}
+            write!(&tcp, "HTTP/1.1 {answer}\r\nConnection: close\r\nContent-Length: 6\r\n\r\nhello\n").unwrap();
+        }
+    });
+    let url = format!("http://{at}");
+    let ask = |words: &[&str], status: i32| cluster.run(&[&["status"], words].concat()).fails(status);
+    for said in ["404; a frontend knows", "not what a frontend answers"] {
+        for words in [&["--frontend", &url][..], &["--watch", "--frontend", &url][..]] {
+            let error = ask(words, 1);
+            assert!(error.contains(said) && error.contains(&url), "{error}");
+        }
+    }
+    server.join().unwrap();
+    let error = ask(&["--watch", "--frontend", &url], 1);
+    assert!(error.contains(&format!("cannot connect to {at}: connection refused\nhint: is 'rocks serve'")), "{error}");
+    let error = ask(&["--watch"], 3);
+    assert!(error.contains("no frontend ever ran in this cluster\nhint: start one with: rocks serve"), "{error}");
 }

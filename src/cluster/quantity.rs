@@ -20,7 +20,7 @@ impl ByteSize {
         let (number, unit) = split(text).ok_or_else(|| bad("is not a number with a unit"))?;
         let unit =
             byte_unit(&unit).ok_or_else(|| bad("has a unit that is none of B, kB, MB, GB, TB, KiB, MiB, GiB"))?;
-        whole(number * unit).map(Self).ok_or_else(|| bad("is out of reach"))
+        whole(number * unit).map(Self).ok_or_else(|| bad("is more than an exabyte"))
     }
 
     /// That many bytes.
@@ -49,7 +49,8 @@ impl Rate {
             unit => byte_unit(unit),
         };
         let unit = unit.ok_or_else(|| bad("has a unit that is none of kbit, mbit, gbit, kB, MB, GB"))?;
-        whole(number * unit).filter(|rate| *rate > 0).map(Self).ok_or_else(|| bad("is out of reach"))
+        let rate = whole(number * unit).ok_or_else(|| bad("is more than an exabyte a second"))?;
+        if rate == 0 { Err(bad("is less than a byte a second")) } else { Ok(Self(rate)) }
     }
 
     /// That many bytes a second; at least one.
@@ -156,6 +157,8 @@ mod tests {
         for text in ["", "fast", "-1mbit", "0", "10parsec", "1e9", "nan"] {
             assert!(Rate::parse(text).is_err(), "{text}");
         }
+        let none = Rate::parse("0mbit").expect_err("nothing moves");
+        assert_eq!(none.to_string(), "rate '0mbit' is less than a byte a second");
     }
 
     #[test]

@@ -39,8 +39,17 @@ impl Default for Look {
 impl Look {
     /// Asks for a URL and takes a good answer's body whole.
     pub fn get(&self, url: &str) -> Result<Vec<u8>, NetError> {
-        Origin::parse(url)?;
-        let told = |error: ureq::Error| NetError::Exchange { url: url.to_owned(), why: error.to_string() };
+        let (origin, _) = Origin::parse(url)?;
+        let told = |error: ureq::Error| {
+            let why = match error {
+                ureq::Error::Io(source) if source.kind() == std::io::ErrorKind::ConnectionRefused => {
+                    return NetError::Connect { address: origin.authority(), source };
+                }
+                ureq::Error::StatusCode(status) => format!("the answer is {status}; a frontend knows this"),
+                error => error.to_string(),
+            };
+            NetError::Exchange { url: url.to_owned(), why }
+        };
         let mut answer = self.agent.get(url).call().map_err(told)?;
         answer.body_mut().with_config().limit(ANSWER_BYTES_MAX).read_to_vec().map_err(told)
     }
