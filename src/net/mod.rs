@@ -19,6 +19,7 @@ pub mod proxy;
 pub mod rate;
 mod referral;
 pub mod report;
+mod roster;
 mod seldom;
 pub mod tls;
 mod tree;

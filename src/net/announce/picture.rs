@@ -6,10 +6,9 @@
 use super::Shared;
 use crate::cluster::{Endpoint, Service};
 use crate::net::NetError;
+use crate::net::roster;
 use crate::net::seldom::Trouble;
-use crate::store::{Reader, Store, StoreError};
-use crate::tracker::TrackedHost;
-use std::collections::HashSet;
+use crate::store::Store;
 use std::net::SocketAddr;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -135,17 +134,10 @@ pub(super) fn follow(shared: Arc<Shared>, store: Store, addresses: Vec<SocketAdd
     Ok(Looking { shared, thread })
 }
 
-/// What was looked at last: the store's generation, and that of what is written by administrators.
-#[derive(Debug, Clone, Copy)]
-struct Known {
-    generation: u64,
-    facts_generation: u64,
-}
-
 struct Follower {
     shared: Arc<Shared>,
     store: Store,
-    known: Option<Known>,
+    known: Option<roster::Known>,
     /// Whether the last look failed: each failure is told of once.
     failing: bool,
     /// Writing is tried several times a second.
@@ -154,13 +146,13 @@ struct Follower {
 
 impl Follower {
     fn look(&mut self) {
-        match read(&self.store, self.known) {
+        match roster::look(&self.store, self.known) {
             Ok(found) => {
                 if std::mem::take(&mut self.failing) {
                     self.shared.log.info("store-read-again", &[]);
                 }
                 if let Some((known, news)) = found {
-                    self.tell(news);
+                    news.tell(&mut self.shared.tracker());
                     self.known = Some(known);
                 }
             }
@@ -171,14 +163,6 @@ impl Follower {
             }
         }
         self.shared.picture.looks.send_modify(|looks| *looks += 1);
-    }
-
-    fn tell(&self, news: News) {
-        let mut tracker = self.shared.tracker();
-        match news {
-            News::Installing(names) => tracker.set_installing(|name| names.contains(name)),
-            News::All(hosts) => tracker.set_hosts(hosts),
-        }
     }
 
     /// Nobody is to look for a tracker where none is any more; one that was started elsewhere meanwhile stays.
@@ -223,44 +207,4 @@ impl Follower {
             }
         }
     }
-}
-
-/// What has changed since the last look.
-enum News {
-    /// Who is installing, at most.
-    Installing(HashSet<String>),
-    /// Anything.
-    All(Vec<TrackedHost>),
-}
-
-/// Looks at the store; none where it is as it was. While only installations go on, hosts are not read.
-fn read(store: &Store, known: Option<Known>) -> Result<Option<(Known, News)>, StoreError> {
-    store.read(|reader| {
-        let generation = reader.generation()?;
-        if known.is_some_and(|known| known.generation == generation) {
-            return Ok(None);
-        }
-        let facts_generation = reader.facts_generation()?;
-        let installing = reader.installing()?;
-        let is_same = known.is_some_and(|known| known.facts_generation == facts_generation);
-        let news = if is_same { News::Installing(installing) } else { News::All(read_hosts(reader, &installing)?) };
-        Ok(Some((Known { generation, facts_generation }, news)))
-    })
-}
-
-fn read_hosts(reader: &Reader, installing: &HashSet<String>) -> Result<Vec<TrackedHost>, StoreError> {
-    let (networks, seed) = (reader.networks()?, reader.endpoint(Service::Seed)?);
-    let mut hosts = Vec::new();
-    reader.each_host(|host| {
-        let addresses: Vec<_> = host.interfaces.iter().filter_map(|interface| interface.ip).collect();
-        hosts.push(TrackedHost {
-            seed: addresses.first().and_then(|&ip| seed.as_ref()?.address_for(ip, &networks)),
-            rack: host.rack,
-            appliance: host.appliance.to_string(),
-            installing: installing.contains(host.name.as_str()),
-            name: host.name.to_string(),
-            addresses,
-        });
-    })?;
-    Ok(hosts)
 }
