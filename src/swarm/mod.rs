@@ -39,6 +39,7 @@ mod tests;
 pub use config::*;
 pub use event::{Action, AnnounceEvent, Direction, Event, PeerKey, Reason, Source, WebSeedOutcome};
 pub use message::{Message, RawBlock};
+pub use peers::Listener;
 pub use random::Generator;
 pub use session::{Session, Totals};
 pub use web_seed::{WEB_SEED_RETRY, WebSeedShare};

@@ -83,6 +83,17 @@ pub(super) struct Rest {
     pub(super) told: Bitfield,
 }
 
+/// A peer that can be connected to, as far as it says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listener {
+    /// Its name.
+    pub id: PeerId,
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// Whether it wants nothing more.
+    pub is_complete: bool,
+}
+
 /// A block on its way to a peer.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Sending {
@@ -156,6 +167,12 @@ impl Peer {
             (Direction::Incoming, Some(port)) => SocketAddr::new(self.rest.address.ip(), port),
             _ => self.rest.address,
         }
+    }
+
+    /// What others may be told of it; nothing where it does not say at which port it listens.
+    pub(super) fn listener(&self) -> Option<Listener> {
+        let is_known = self.rest.direction == Direction::Outgoing || self.rest.extension.port.is_some();
+        is_known.then(|| Listener { id: self.rest.id, address: self.listens_at(), is_complete: self.upload_only })
     }
 
     /// Bytes it has queued.

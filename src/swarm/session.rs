@@ -15,7 +15,7 @@ use super::message::Message;
 use super::news::News;
 use super::offers::Offers;
 use super::pace::Pace;
-use super::peers::{Peer, Peers};
+use super::peers::{Listener, Peer, Peers};
 use super::pieces::{Pieces, State};
 use super::random::Generator;
 use super::uploads::Uploads;
@@ -171,6 +171,11 @@ impl Session {
     /// How many peers are connected.
     pub fn peer_count(&self) -> usize {
         self.peers.len()
+    }
+
+    /// The peers that say where they listen.
+    pub fn listeners(&self) -> Vec<Listener> {
+        self.peers.iter().filter_map(Peer::listener).collect()
     }
 
     /// What has been moved so far.

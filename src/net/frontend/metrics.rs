@@ -27,6 +27,8 @@ pub(super) fn text(shared: &Shared) -> String {
         counters.refused.load(Ordering::Relaxed),
     );
     counter("rocks_events", "Progress reports taken in", "", counters.events.load(Ordering::Relaxed));
+    let announces = counters.announces.load(Ordering::Relaxed);
+    counter("rocks_announces", "Announces answered in place of a tracker", "", announces);
     counter("rocks_http_package_bytes", "Package bytes sent over HTTP", "bytes", http_bytes);
     counter("rocks_seed_package_bytes", "Package bytes sent by the seeds", "bytes", shared.seeds.sent_bytes());
     let _ = writeln!(out, "# TYPE rocks_seed_peers gauge\n# HELP rocks_seed_peers Peers connected to the seeds");

@@ -17,6 +17,7 @@ mod pads;
 mod pending;
 mod routes;
 mod seeds;
+mod stand_in;
 mod status;
 mod viewers;
 mod who;
@@ -82,6 +83,7 @@ pub(super) struct Shared {
     seeds: seeds::Seeds,
     metainfos: metainfos::Metainfos,
     holders: holders::Holders,
+    stand_in: stand_in::StandIn,
     counters: Counters,
     cluster: PathBuf,
     keys: Keys,
@@ -105,6 +107,7 @@ pub(super) struct Counters {
     profiles: AtomicU64,
     refused: AtomicU64,
     events: AtomicU64,
+    announces: AtomicU64,
     package_bytes: Arc<AtomicU64>,
 }
 
@@ -116,6 +119,7 @@ impl Counters {
             profiles: AtomicU64::new(0),
             refused: AtomicU64::new(0),
             events: AtomicU64::new(0),
+            announces: AtomicU64::new(0),
             package_bytes: Arc::default(),
         }
     }
@@ -191,6 +195,7 @@ impl Running {
             seeds: seeds::Seeds::new(Arc::clone(&store), upload.clone(), log.clone()),
             metainfos: metainfos::Metainfos::default(),
             holders: holders::Holders::default(),
+            stand_in: stand_in::StandIn::new(super::swarm_identity().1),
             counters: Counters::new(),
             cluster: options.cluster.clone(),
             keys,

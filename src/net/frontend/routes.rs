@@ -2,7 +2,7 @@
 
 use super::installs::{InstallKey, Reported};
 use super::who::{Refusal, Security, Shown};
-use super::{Shared, boot, compiler, files, metainfos, metrics, status, viewers, who};
+use super::{Shared, boot, compiler, files, metainfos, metrics, stand_in, status, viewers, who};
 use crate::cluster::{DistributionName, InstallState};
 use crate::net::NetError;
 use crate::net::http::{FileSlice, Request, Response, Service};
@@ -259,6 +259,7 @@ impl Service for Routes {
             "/install/profile" => self.blocking(request, profile).await,
             "/install/manifest" => self.blocking(request, manifest).await,
             "/install/kickstart" => self.blocking(request, boot::kickstart).await,
+            "/install/announce" => stand_in::answer(&self.shared, &self.turns, &request).await,
             "/install/rocks" => self.blocking(request, program).await,
             "/" => self.blocking(request, status::page).await,
             "/status.json" => self.blocking(request, status::json).await,
@@ -397,6 +398,7 @@ mod tests {
             "/install/kickstart",
             "/install/boot/52:54:00:00:00:01",
             "/install/metainfo/el9.torrent",
+            "/install/announce?info_hash=aaaaaaaaaaaaaaaaaaaa&peer_id=bbbbbbbbbbbbbbbbbbbb&port=7",
             "/install/distributions/none/x",
             "/status.json",
             "/",

@@ -5,6 +5,7 @@ mod renamed;
 mod secrets;
 mod security;
 mod snapshots;
+mod stand_in;
 mod strangers;
 
 use super::super::fixture::{Fixture, MAC, assert_open_metrics, client};

@@ -10,8 +10,8 @@ use crate::net::log::Log;
 use crate::net::rate::Bucket;
 use crate::net::seldom::Seldom;
 use crate::swarm::{
-    Action, AnnounceEvent, Direction, Event, Message, PeerKey, Reason, Role, Session, SessionConfig, Source, Totals,
-    WebSeedOutcome,
+    Action, AnnounceEvent, Direction, Event, Listener, Message, PeerKey, Reason, Role, Session, SessionConfig, Source,
+    Totals, WebSeedOutcome,
 };
 use crate::torrent::{Block, InfoHash, PeerId, PieceIndex};
 use crate::wire::Handshake;
@@ -116,6 +116,8 @@ pub(super) enum Input {
     Event(Event),
     /// Somebody asks at which addresses the peers are.
     Who(oneshot::Sender<HashSet<IpAddr>>),
+    /// Somebody asks where the peers listen.
+    Listeners(oneshot::Sender<Vec<Listener>>),
     /// Nothing is to be had any more for whoever is at these addresses.
     HangUp(Arc<HashSet<IpAddr>>),
     Stop(oneshot::Sender<()>),
@@ -210,6 +212,13 @@ impl Member {
     pub(super) async fn linked(&self) -> HashSet<IpAddr> {
         let (asked, answer) = oneshot::channel();
         self.tell(Input::Who(asked)).await;
+        answer.await.unwrap_or_default()
+    }
+
+    /// The peers it is connected with that say where they listen.
+    pub(in crate::net) async fn listeners(&self) -> Vec<Listener> {
+        let (asked, answer) = oneshot::channel();
+        self.tell(Input::Listeners(asked)).await;
         answer.await.unwrap_or_default()
     }
 
@@ -321,6 +330,9 @@ impl Owner {
             Input::Who(asked) => {
                 let addresses = self.links.values().map(|link| link.address.ip().to_canonical());
                 let _ = asked.send(addresses.collect());
+            }
+            Input::Listeners(asked) => {
+                let _ = asked.send(self.session.listeners());
             }
             Input::HangUp(addresses) => {
                 let is_meant = |link: &Link| addresses.contains(&link.address.ip().to_canonical());

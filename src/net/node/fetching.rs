@@ -257,13 +257,15 @@ fn join(
     let (peer_id, seed_value) = crate::net::swarm_identity();
     let own_key = |name: &str| metainfo.envelope.own.get(name).and_then(|value| std::str::from_utf8(value).ok());
     let config = SessionConfig {
-        address: options.bind.map(|ip| SocketAddr::new(ip, port)),
+        // Whoever is come to must hear the port; the address it sees itself.
+        address: Some(SocketAddr::new(options.bind.unwrap_or(Ipv4Addr::UNSPECIFIED.into()), port)),
         frontend: own_key("seed").and_then(|seed| seed.parse().ok()),
         rack: manifest.rack,
         ..SessionConfig::machine(peer_id)
     };
     let metainfo_path = manifest.distribution.as_ref().map(|told| told.metainfo_path.clone()).unwrap_or_default();
-    let announcer = tracker::announcer(metainfo, metainfo_path, peer_id, port, options.bind, Arc::clone(client));
+    let announcer =
+        tracker::announcer(metainfo, metainfo_path, peer_id, port, options.bind, Arc::clone(client), log.clone());
     let member = Member::join(Setup {
         config,
         seed_value,
