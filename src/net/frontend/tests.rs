@@ -7,6 +7,7 @@ mod security;
 mod snapshots;
 mod stand_in;
 mod strangers;
+mod twice;
 
 use super::super::fixture::{Fixture, MAC, assert_open_metrics, client};
 use super::super::log::Log;

@@ -1,7 +1,8 @@
 //! The client: asks one origin, keeps its connections, hands the body out as it comes.
 //!
-//! A kept connection that turns out dead before the first byte of an answer is replaced once, silently; every other
-//! failure is told. Nothing is retried here: who asks knows whether another source is left.
+//! A kept connection that turns out dead before the first byte of an answer is replaced once, silently, so that a
+//! request may come twice to whoever is asked (not so by [`Client::send_once`]); every other failure is told. Nothing is
+//! retried here: who asks knows whether another source is left.
 
 use super::answer::{Answer, AnswerHead, HEAD_BYTES_MAX, READ_BYTES, WHOLE_BYTES_MAX};
 use super::packed::{GZIP, unpacked};
@@ -236,7 +237,53 @@ impl Client {
         body: Option<Bytes>,
     ) -> Result<Answer<'_>, NetError> {
         let stall = stall.min(self.stall);
-        let failed = |error: Error| NetError::Exchange { url: self.url(path), why: reason(&error) };
+        let bytes = self.request(method, path, headers, body);
+        let kept = self.kept.lock().expect("nobody panics while holding the connections").pop();
+        if let Some(stream) = kept {
+            match self.exchange(stream, stall, method, &bytes).await {
+                Ok(answer) => return Ok(answer),
+                Err(error) if error.kind() == ErrorKind::TimedOut => {
+                    // The other end may have gone without a word: then all of its connections are dead.
+                    self.kept.lock().expect("nobody panics while holding the connections").clear();
+                    return Err(self.failed(path, &error));
+                }
+                Err(_) => {}
+            }
+        }
+        self.exchange_anew(stall, method, path, &bytes).await
+    }
+
+    /// As [`Self::send_within`], over a connection of its own: of a kept one that is dead nobody can say whether the other end
+    /// had taken in what was sent.
+    pub async fn send_once(
+        &self,
+        stall: Duration,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Option<Bytes>,
+    ) -> Result<Answer<'_>, NetError> {
+        let bytes = self.request(method, path, headers, body);
+        self.exchange_anew(stall.min(self.stall), method, path, &bytes).await
+    }
+
+    async fn exchange_anew(
+        &self,
+        stall: Duration,
+        method: &str,
+        path: &str,
+        request: &[u8],
+    ) -> Result<Answer<'_>, NetError> {
+        let stream = self.connect(stall).await?;
+        self.exchange(stream, stall, method, request).await.map_err(|error| self.failed(path, &error))
+    }
+
+    fn failed(&self, path: &str, error: &Error) -> NetError {
+        NetError::Exchange { url: self.url(path), why: reason(error) }
+    }
+
+    /// The bytes of a request.
+    fn request(&self, method: &str, path: &str, headers: &[(&str, &str)], body: Option<Bytes>) -> Vec<u8> {
         let mut request = format!("{method} {path} HTTP/1.1\r\nHost: {}\r\n", self.origin.authority());
         for (name, value) in headers {
             request.push_str(&format!("{name}: {value}\r\n"));
@@ -253,21 +300,7 @@ impl Client {
         request.push_str("\r\n");
         let mut bytes = request.into_bytes();
         bytes.extend_from_slice(&body.unwrap_or_default());
-
-        let kept = self.kept.lock().expect("nobody panics while holding the connections").pop();
-        if let Some(stream) = kept {
-            match self.exchange(stream, stall, method, &bytes).await {
-                Ok(answer) => return Ok(answer),
-                Err(error) if error.kind() == ErrorKind::TimedOut => {
-                    // The other end may have gone without a word: then all of its connections are dead.
-                    self.kept.lock().expect("nobody panics while holding the connections").clear();
-                    return Err(failed(error));
-                }
-                Err(_) => {}
-            }
-        }
-        let stream = self.connect(stall).await?;
-        self.exchange(stream, stall, method, &bytes).await.map_err(failed)
+        bytes
     }
 
     /// A bare connection to the origin, for whoever speaks over it himself.

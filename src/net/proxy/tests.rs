@@ -12,6 +12,7 @@ use bytes::Bytes;
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::atomic::Ordering;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::watch;
 
@@ -325,7 +326,7 @@ async fn the_door_is_a_proxy_and_honours_ranges_and_takes_words() {
     assert!(!installer.is_finished(), "the installer waits until the frontend knows");
     said.heard.send(()).expect("it is waited for");
     assert_eq!(installer.await.expect("no panic"), 200);
-    assert!(bed.door.passed_bytes().load(std::sync::atomic::Ordering::Relaxed) > 0);
+    assert!(bed.door.passed_bytes().load(Ordering::Relaxed) > 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -470,4 +471,40 @@ async fn what_passes_through_leaves_its_keys_in_no_log() {
     assert!(lines.matches("event=upstream-lost").count() == 2 && lines.contains("/repo/x.rpm"), "{lines}");
     assert!(!lines.contains("S3CRET"), "{lines}");
     stop.send_replace(true);
+}
+
+/// An end that takes in what it is sent over a connection that was kept, and then goes, as it does when it is started anew.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_posted_is_sent_once_even_where_a_kept_connection_dies() {
+    let upstream = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let (at, posted) = (upstream.local_addr().expect("bound"), Arc::new(AtomicU64::new(0)));
+    let came = Arc::clone(&posted);
+    tokio::spawn(async move {
+        while let Ok((mut tcp, _)) = upstream.accept().await {
+            let came = Arc::clone(&came);
+            tokio::spawn(async move {
+                let mut asked = Vec::new();
+                // The first question of a connection is answered; behind the second it ends.
+                for number in 0..2 {
+                    asked.clear();
+                    while !asked.ends_with(b"\r\n\r\n") {
+                        assert!(tcp.read_buf(&mut asked).await.expect("read") > 0);
+                    }
+                    came.fetch_add(u64::from(asked.starts_with(b"POST")), Ordering::Relaxed);
+                    if number == 0 {
+                        tcp.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").await.expect("written");
+                    }
+                }
+            });
+        }
+    });
+    let bed = Bed::new(true, |_, _| None);
+    let through = client(bed.at, "127.0.0.1");
+    for turn in 1..=3 {
+        // A connection is kept from here.
+        through.get_whole(&format!("http://{at}/form"), &[]).await.expect("an answer");
+        let answer = through.send("POST", &format!("http://{at}/form"), &[], Some(Bytes::new())).await;
+        assert_eq!(answer.expect("an answer").whole().await.expect("its words"), "ok");
+        assert_eq!(posted.load(Ordering::Relaxed), turn);
+    }
 }

@@ -170,8 +170,12 @@ impl Passage {
     async fn attempt(&self, begun: Instant, stall: Duration) -> Result<Tried<'_>, NetError> {
         let head = &self.request.head;
         let path = head.target.path_and_query();
-        let body = (head.method == "POST").then(|| self.request.body.clone());
-        let answer = self.client.send_within(stall, &head.method, &path, &self.sent_headers(), body).await?;
+        let fields = self.sent_headers();
+        // What is posted may do something there each time.
+        let answer = match head.method.as_str() {
+            "POST" => self.client.send_once(stall, "POST", &path, &fields, Some(self.request.body.clone())).await?,
+            method => self.client.send_within(stall, method, &path, &fields, None).await?,
+        };
         let status = answer.status;
         let may_go_away = matches!(status, 404 | 408 | 429 | 500..=599) && head.method != "POST";
         if may_go_away && begun.elapsed() < UNKNOWN_FILE_RETRY {
